@@ -1,0 +1,47 @@
+# `make demo` and `make test` do everything a new machine needs; see README.md.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SWIFT ?= swift
+
+programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelinkctl
+libexecdir = $(PREFIX)/lib/hordelink
+unitdir = $(PREFIX)/lib/systemd/system
+
+.PHONY: build test demo install lint format setup clean
+
+build: setup
+	$(SWIFT) build -c release
+
+setup:
+	@script/setup
+
+demo: build
+	.build/release/hordelink-demo
+
+test: setup lint
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+lint:
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+format:
+	$(SWIFT) format format --in-place --recursive Package.swift Sources Tests
+
+# Puts the programs in one folder, where they find each other, and links those that people start to bin.
+install: build
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(unitdir) \
+	  $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/share/doc/hordelink
+	for program in $(programs); do \
+	  install -m 755 .build/release/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
+	done
+	for program in hordelink-supervisor hordelinkctl; do \
+	  ln -sf ../lib/hordelink/$$program $(DESTDIR)$(PREFIX)/bin/$$program || exit 1; \
+	done
+	sed 's|@libexecdir@|$(libexecdir)|g' units/hordelink.service > $(DESTDIR)$(unitdir)/hordelink.service
+	install -m 644 units/hordelink.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/hordelink.conf
+	install -m 644 units/hordelink.toml $(DESTDIR)$(PREFIX)/share/doc/hordelink/hordelink.toml
+
+clean:
+	rm -rf .build

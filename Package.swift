@@ -1,0 +1,142 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny")]
+
+/// Swift's runtime is linked into every program: an installed one needs Debian's own libraries and nothing else.
+let withRuntime: [LinkerSetting] = [
+  .unsafeFlags(["-static-stdlib", "-use-ld=lld", "-lswiftSynchronization"])
+]
+
+/// The same for programs with command lines: ArgumentParser and TOMLKit bring Foundation, whose parts an object file
+/// that was compiled without -static-stdlib does not name.
+let withFoundation: [LinkerSetting] =
+  withRuntime + [
+    .unsafeFlags(["-lCoreFoundation", "-l_FoundationCollections", "-l_FoundationCShims", "-l_FoundationICU"])
+  ]
+
+let package = Package(
+  name: "hordelink",
+  products: [
+    .executable(name: "hordelink-supervisor", targets: ["Supervisor"]),
+    .executable(name: "hordelink-uplink", targets: ["Uplink"]),
+    .executable(name: "hordelink-listener", targets: ["Listener"]),
+    .executable(name: "hordelinkctl", targets: ["ControlProgram"]),
+    .executable(name: "hordelink-dev-facilitator", targets: ["DevFacilitator"]),
+    .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
+    .executable(name: "hordelink-demo", targets: ["Demo"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", .upToNextMinor(from: "0.6.0")),
+  ],
+  targets: [
+    .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CMessagePack"),
+    .systemLibrary(name: "CSodium"),
+    .systemLibrary(name: "CSQLite"),
+    .systemLibrary(name: "CSystemd"),
+
+    // What decides and what describes: no clock, no randomness, no input or output.
+    .target(name: "MessagePack", dependencies: ["CMessagePack"], swiftSettings: strict),
+    .target(name: "Messages", dependencies: ["MessagePack"], swiftSettings: strict),
+    .target(name: "JSON", swiftSettings: strict),
+    .target(name: "StatusUpdates", dependencies: ["JSON", "MessagePack", "Messages"], swiftSettings: strict),
+    .target(
+      name: "Decisions",
+      dependencies: [
+        "JSON", "Messages", "StatusUpdates", .product(name: "DequeModule", package: "swift-collections"),
+      ], swiftSettings: strict),
+    .target(name: "Identity", dependencies: ["CSodium"], swiftSettings: strict),
+    .target(
+      name: "Facilitator", dependencies: ["Identity", "JSON", "Messages", "StatusUpdates"],
+      swiftSettings: strict),
+
+    // What acts.
+    .target(name: "Platform", dependencies: ["CLinux", "Messages"], swiftSettings: strict),
+    .target(
+      name: "Journal",
+      dependencies: [
+        "CSystemd", "Decisions", "Messages", "Platform", .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: strict),
+    .target(
+      name: "Configuration", dependencies: [.product(name: "TOMLKit", package: "TOMLKit")],
+      swiftSettings: strict),
+    .target(name: "Store", dependencies: ["CSQLite", "Decisions", "Messages", "Platform"], swiftSettings: strict),
+
+    .executableTarget(
+      name: "Supervisor",
+      dependencies: [
+        "CSystemd", "Configuration", "Decisions", "Facilitator", "Identity", "Journal", "Messages", "Platform",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: strict, linkerSettings: withFoundation),
+    .executableTarget(
+      name: "Uplink",
+      dependencies: [
+        "Decisions", "Facilitator", "Identity", "Journal", "Messages", "Platform", "StatusUpdates", "Store",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ], swiftSettings: strict, linkerSettings: withRuntime),
+    .executableTarget(
+      name: "Listener", dependencies: ["Decisions", "MessagePack", "Messages", "Platform", "StatusUpdates"],
+      swiftSettings: strict,
+      linkerSettings: [.unsafeFlags(["-static-executable", "-use-ld=lld"])]),
+    .target(
+      name: "Control",
+      dependencies: [
+        "Configuration", "JSON", "MessagePack", "Messages", "Platform", "WorkerClient",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], exclude: ["Program"], swiftSettings: strict),
+    .executableTarget(
+      name: "ControlProgram", dependencies: ["Control"], path: "Sources/Control/Program",
+      swiftSettings: strict, linkerSettings: withFoundation),
+    .executableTarget(
+      name: "DevFacilitator",
+      dependencies: [
+        "Facilitator", "Identity", "JSON", "Messages", "Platform", "StatusUpdates",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+      ], swiftSettings: strict, linkerSettings: withFoundation),
+
+    // For the demo and the tests.
+    .target(name: "WorkerClient", dependencies: ["MessagePack", "Messages", "Platform"], swiftSettings: strict),
+    .target(
+      name: "DemoWorker", dependencies: ["JSON", "MessagePack", "Messages", "Platform", "WorkerClient"],
+      exclude: ["Program"], swiftSettings: strict),
+    .executableTarget(
+      name: "DemoWorkerProgram", dependencies: ["DemoWorker"], path: "Sources/DemoWorker/Program",
+      swiftSettings: strict, linkerSettings: withRuntime),
+    .target(
+      name: "Rehearsal", dependencies: ["Identity", "JSON", "Messages", "Platform"], swiftSettings: strict),
+    .executableTarget(
+      name: "Demo", dependencies: ["JSON", "Messages", "Platform", "Rehearsal"], swiftSettings: strict,
+      linkerSettings: withRuntime),
+
+    .testTarget(
+      name: "ConfigurationTests", dependencies: ["Configuration", .product(name: "TOMLKit", package: "TOMLKit")],
+      swiftSettings: strict),
+    .testTarget(name: "IdentityTests", dependencies: ["Identity"], swiftSettings: strict),
+    .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+    .testTarget(
+      name: "StatusUpdatesTests", dependencies: ["JSON", "MessagePack", "Messages", "StatusUpdates"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "FacilitatorTests",
+      dependencies: ["Facilitator", "Identity", "JSON", "MessagePack", "Messages", "StatusUpdates"],
+      swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,33 @@
+// The parts of Linux and glibc that Swift's own Glibc module leaves out.
+//
+// Swift builds that module without _GNU_SOURCE, and a header that was read with it would define the same types
+// a second time and differently. So the GNU functions in use are declared here, as their manual pages have them.
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+// pidfd_open(2), glibc 2.36 and later
+extern int pidfd_open(pid_t pid, unsigned int flags);
+// accept(2)
+extern int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
+// pipe(2)
+extern int pipe2(int ends[2], int flags);
+// memfd_create(2)
+extern int memfd_create(const char *name, unsigned int flags);
+enum { MEMFD_CLOSE_ON_EXEC = 1 };
+// posix_spawn(3), glibc 2.34 and later
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+// posix_spawn(3), glibc 2.29 and later
+extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+enum { SPAWN_NEW_SESSION = 0x80 };
+// unix(7)
+enum { PEER_GROUPS = 59 };
+// unix(7): what SO_PEERCRED fills in
+struct peer_credentials {
+  pid_t pid;
+  uid_t uid;
+  gid_t gid;
+};

@@ -1,0 +1,59 @@
+import Messages
+
+/// What a person reads of a report.
+enum ReportText {
+  static let uplinkIsSilent =
+    "Uplink does not answer: it is being started again, or it is stuck; see hordelinkctl status, and ask again"
+
+  /// The connection, the queue and the jobs, and below them every process.
+  static func status(_ report: ServiceReport) -> String {
+    var table = TextTable([
+      ("NAME", .left), ("JOB", .left), ("PID", .right), ("GENERATION", .right), ("STATE", .left), ("SINCE", .right),
+      ("RESTARTS/H", .right), ("LAST DEATH", .left),
+    ])
+    for child in report.children {
+      table.add([
+        child.name, child.job?.description ?? "", child.pid > 0 ? "\(child.pid)" : "",
+        child.generation > 0 ? "\(child.generation)" : "", child.state,
+        TextTable.duration(seconds: child.seconds), "\(child.restartsLastHour)", child.lastDeath,
+      ])
+    }
+    return (report.uplink.map { lines($0.state) } ?? uplinkIsSilent) + "\n\n" + table.text
+  }
+
+  private static func lines(_ state: UplinkState) -> String {
+    let loss = state.session == "ready" || state.lastLoss.isEmpty ? "" : "; last lost: \(state.lastLoss)"
+    return """
+      facilitator  \(TextTable.printable(state.session + loss))
+      queue        \(state.queued) queued, \(state.inFlight) in flight, \(state.delivered) delivered, \
+      \(state.dead) dead
+      jobs         \(state.openJobs) open
+      """
+  }
+
+  static func jobs(_ report: UplinkReport) -> String {
+    guard !report.jobs.isEmpty else { return "no job is open" }
+    var table = TextTable([("JOB", .left), ("PHASE", .left), ("QUEUED", .right), ("STATUSES", .left)])
+    for job in report.jobs {
+      table.add([
+        job.job.description, job.phase.name, "\(job.queued)",
+        job.statuses.map(\.name).joined(separator: " "),
+      ])
+    }
+    return table.text
+  }
+
+  static func queue(_ report: UplinkReport) -> String {
+    guard !report.queue.isEmpty else { return "nothing is queued" }
+    var table = TextTable([
+      ("ID", .right), ("JOB", .left), ("STATUS", .left), ("ATTEMPTS", .right), ("IN FLIGHT", .left),
+    ])
+    for entry in report.queue {
+      table.add([
+        "\(entry.id)", entry.job.description, entry.status.name, "\(entry.attempts)", entry.inFlight ? "yes" : "no",
+      ])
+    }
+    let more = report.state.queued - report.queue.count
+    return table.text + (more > 0 ? "\nand \(more) more" : "")
+  }
+}

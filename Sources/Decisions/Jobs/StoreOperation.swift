@@ -1,0 +1,105 @@
+import Messages
+
+/// A change of the durable record. Those of one commit happen together or not at all.
+public enum StoreOperation: Sendable, Hashable {
+  case insertJob(NewJob)
+  /// (job, status) is unique.
+  case insertUpdate(OutboxEntry, at: WallTime)
+  case setDispatching(JobID, Deadline)
+  case setCommand(JobID, CommandRecord)
+  case setExit(JobID, CommandExit)
+  case setPhase(JobID, JobPhase)
+  /// The facilitator has accepted it.
+  case retire(UpdateID, at: WallTime)
+  case countAttempt(UpdateID, attempts: Int, error: String)
+  /// Given up on.
+  case bury(UpdateID, error: String, at: WallTime)
+  /// The terminal status is accepted: the request's body, which may hold tokens, is erased.
+  case close(JobID, at: WallTime)
+}
+
+/// A job as it comes to the record.
+public struct NewJob: Sendable, Hashable {
+  public var job: JobID
+  public var receivedAt: WallTime
+  /// The request exactly as received.
+  public var body: [UInt8]
+  /// Hash of the request's signature, by which a replay is known; nil when it was not verified.
+  public var signatureHash: [UInt8]?
+  /// What the request allows its work to take, without grace, in seconds.
+  public var limitSeconds: Int
+
+  public init(
+    job: JobID, receivedAt: WallTime, body: [UInt8], signatureHash: [UInt8]?, limitSeconds: Int
+  ) {
+    self.job = job
+    self.receivedAt = receivedAt
+    self.body = body
+    self.signatureHash = signatureHash
+    self.limitSeconds = limitSeconds
+  }
+}
+
+/// By when a job must have its terminal status: on the boot clock within the boot it was set in, on the wall
+/// clock across boots.
+public struct Deadline: Sendable, Hashable {
+  public var boot: Instant
+  public var bootID: String
+  public var wall: WallTime
+
+  public init(boot: Instant, bootID: String, wall: WallTime) {
+    self.boot = boot
+    self.bootID = bootID
+    self.wall = wall
+  }
+
+  /// That deadline on the clock of the boot that is running.
+  public func instant(inBoot current: String, at now: Moment) -> Instant {
+    if current == bootID { return boot }
+    return now.boot + .milliseconds(wall.milliseconds - now.wall.milliseconds)
+  }
+}
+
+/// A job as it comes back from the record.
+public struct StoredJob: Sendable, Hashable {
+  public var job: JobID
+  public var phase: JobPhase
+  public var statuses: JobStatusSet
+  public var limitSeconds: Int
+  public var deadline: Deadline?
+  public var command: CommandRecord?
+  public var exitStored: Bool
+  public var signatureHash: [UInt8]?
+
+  public init(
+    job: JobID, phase: JobPhase, statuses: JobStatusSet, limitSeconds: Int, deadline: Deadline?,
+    command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?
+  ) {
+    self.job = job
+    self.phase = phase
+    self.statuses = statuses
+    self.limitSeconds = limitSeconds
+    self.deadline = deadline
+    self.command = command
+    self.exitStored = exitStored
+    self.signatureHash = signatureHash
+  }
+}
+
+/// What Uplink finds in the record when it starts.
+public struct StoredState: Sendable {
+  /// Every job that is not closed, and those closed within `UplinkCore.memory`.
+  public var jobs: [StoredJob]
+  /// The number that the next update gets.
+  public var nextUpdate: UpdateID
+  /// Updates the facilitator has not accepted, dead letters left out.
+  public var queued: Int
+  public var dead: Int
+
+  public init(jobs: [StoredJob], nextUpdate: UpdateID, queued: Int, dead: Int) {
+    self.jobs = jobs
+    self.nextUpdate = nextUpdate
+    self.queued = queued
+    self.dead = dead
+  }
+}

@@ -1,0 +1,144 @@
+import Messages
+
+// What the Supervisor and the Listeners say, and the ordered stop.
+extension UplinkCore {
+  mutating func fromSupervisor(_ message: SupervisorToUplink, at now: Moment) {
+    switch message {
+    case .configure:
+      log(.warning, .badMessage, "configured twice; the first settings stand")
+    case .ping:
+      // Answered by the loop itself, which alone knows the age of what is not committed.
+      break
+    case .listenerReady(let job, _): listenerReady(job, at: now)
+    case .commandKnowledge(let job, let knowledge): commandKnowledge(job, knowledge, at: now)
+    case .commandStarted(let job, let record):
+      guard jobs[job] != nil else { return }
+      jobs[job]?.command = record
+      actions.append(.commit([.setCommand(job, record)], then: .nothing))
+    case .dispatchFailed(let job, let reason):
+      fail(
+        job, reason: .unhandledException, message: "the job's command could not be started: \(reason)",
+        at: now)
+    case .stop(let step): stop(step, at: now)
+    case .query(let number, let query): actions.append(.toSupervisor(.report(number, report(query))))
+    }
+  }
+
+  mutating func fromListener(
+    _ listener: ListenerID, _ message: ListenerToUplink, _ generation: Generation, at now: Moment
+  ) {
+    if case .hello(let job) = message {
+      hello(listener, job, generation)
+      return
+    }
+    guard let link = listeners[listener] else {
+      log(.error, .badMessage, "a Listener spoke before it said hello; its connection is closed")
+      actions.append(.dropListener(listener))
+      return
+    }
+    switch (message, link.channel) {
+    case (.update(let number, let status, let metadata), .job(let job)):
+      update(listener, job, number, status, metadata: metadata, at: now)
+    case (.commandExited(let exit), .job(let job)): commandExited(listener, job, exit, at: now)
+    case (.specs(let number, _), .specs):
+      let text = "machine specs are not forwarded by this version"
+      actions.append(.toListener(listener, .refused(number, .invalid, text)))
+    default:
+      log(.error, .badMessage, "a Listener sent what its channel does not carry; its connection is closed")
+      actions.append(.dropListener(listener))
+    }
+  }
+
+  private mutating func hello(_ listener: ListenerID, _ job: JobID?, _ generation: Generation) {
+    guard let id = job else {
+      listeners[listener] = ListenerLink(channel: .specs)
+      actions.append(.toListener(listener, .welcome(ended: false)))
+      return
+    }
+    guard let job = jobs[id] else {
+      actions.append(.toListener(listener, .unknownJob))
+      return
+    }
+    guard generation >= job.listenerGeneration else {
+      log(.warning, .badMessage, "a Listener that has been replaced said hello; it is not heard", job: id)
+      actions.append(.dropListener(listener))
+      return
+    }
+    if let older = job.listener {
+      listeners[older] = nil
+      actions.append(.dropListener(older))
+    }
+    listeners[listener] = ListenerLink(channel: .job(id))
+    jobs[id]?.listener = listener
+    jobs[id]?.listenerGeneration = generation
+    // A terminal status whose commit is under way is told when it is durable.
+    let ended = job.hasTerminal && job.uncommitted.isEmpty
+    actions.append(.toListener(listener, .welcome(ended: ended)))
+  }
+
+  mutating func listenerGone(_ listener: ListenerID) {
+    guard case .job(let id) = listeners.removeValue(forKey: listener)?.channel else { return }
+    if jobs[id]?.listener == listener { jobs[id]?.listener = nil }
+  }
+
+  // MARK: Stopping
+
+  private mutating func stop(_ step: StopStep, at now: Moment) {
+    stopStep = step
+    refusingJobs = true
+    switch step {
+    case .refuseJobs: actions.append(.toSupervisor(.stopped(.refuseJobs)))
+    case .closeJobs: closeJobs(at: now)
+    case .drain: drainUntil = now.boot + .seconds(settings.drainSeconds)
+    }
+  }
+
+  /// The commands have been stopped: the jobs that ran here end here.
+  private mutating func closeJobs(at now: Moment) {
+    guard !settings.commandIsLauncher else {
+      actions.append(.toSupervisor(.stopped(.closeJobs)))
+      return
+    }
+    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.phase == .dispatching {
+      fail(id, reason: .genericError, message: "the service was stopped while the job ran", at: now)
+    }
+    // Told once everything before it is durable.
+    actions.append(.commit([], then: .jobsClosed))
+  }
+
+  mutating func advanceStop(at now: Moment) {
+    guard stopStep == .drain, let until = drainUntil else { return }
+    let drained = queued == 0 && outbox.inFlight == 0
+    guard drained || until <= now.boot else { return }
+    drainUntil = nil
+    session.close()
+    if !drained {
+      log(.warning, .serviceStopping, "\(queued) updates did not drain; they are sent after the next start")
+    }
+    // What was delivered is retired first, or it would be sent again after the next start.
+    actions.append(.commit([], then: .drained))
+  }
+
+  // MARK: Time and questions
+
+  mutating func timeReached(at now: Moment) {
+    failOverdueJobs(at: now)
+    forgetClosedJobs(at: now)
+  }
+
+  private func report(_ query: UplinkQuery) -> UplinkReport {
+    switch query {
+    case .status: UplinkReport(state: state)
+    case .jobs:
+      UplinkReport(
+        state: state,
+        jobs: jobs.sorted { $0.key < $1.key }.map { id, job in
+          JobReport(
+            job: id, phase: job.phase,
+            statuses: JobStatus.allCases.filter { job.statuses.contains(JobStatusSet($0)) },
+            queued: outbox.queued(id))
+        })
+    case .queue: UplinkReport(state: state, queue: outbox.report(limit: 1000))
+    }
+  }
+}

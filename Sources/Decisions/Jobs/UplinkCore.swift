@@ -1,0 +1,257 @@
+import DequeModule
+import Messages
+
+/// What Uplink decides: the record of jobs and updates, who is told what once it is durable, and what goes to
+/// the facilitator in which order. Source: DESIGN.md, One job, Promises, Rules of restart.
+public struct UplinkCore: Sendable {
+  /// A connection of a Listener to Uplink.
+  public typealias ListenerID = ConnectionID
+
+  /// A job request, once its signature has been looked at.
+  public struct Request: Sendable {
+    public var job: JobID
+    public var body: [UInt8]
+    public var signatureHash: [UInt8]?
+    public var limitSeconds: Int
+    /// Why its signature is refused; nil when it holds or is not to be verified.
+    public var refusal: String?
+    /// The record has a job of this uuid.
+    public var isKnown: Bool
+    /// The record has a job of another uuid with this signature.
+    public var isReplay: Bool
+
+    public init(
+      job: JobID, body: [UInt8], signatureHash: [UInt8]?, limitSeconds: Int, refusal: String?,
+      isKnown: Bool, isReplay: Bool
+    ) {
+      self.job = job
+      self.body = body
+      self.signatureHash = signatureHash
+      self.limitSeconds = limitSeconds
+      self.refusal = refusal
+      self.isKnown = isKnown
+      self.isReplay = isReplay
+    }
+  }
+
+  public enum Event: Sendable {
+    case fromSupervisor(SupervisorToUplink)
+    case fromListener(ListenerID, ListenerToUplink, Generation)
+    case listenerGone(ListenerID)
+    case requested(Request)
+    /// The WebSocket of that number is open.
+    case opened(connection: UInt64)
+    case answered(FacilitatorAnswer, connection: UInt64)
+    case ponged(connection: UInt64)
+    case lost(reason: String, connection: UInt64)
+    /// The commit that this belonged to is durable. Commits and loads are told in the order they were asked for.
+    case committed(AfterCommit)
+    case loaded([OutboxEntry], more: Bool)
+    case bodyLoaded(JobID, [UInt8]?)
+    case timeReached
+  }
+
+  /// What a commit was for, given back when it is durable.
+  public enum AfterCommit: Sendable, Hashable {
+    case nothing
+    case accepted(JobID, OutboxEntry)
+    case refusedJob(OutboxEntry)
+    case dispatching(JobID)
+    case update(ListenerID, SequenceNumber, OutboxEntry)
+    /// The update was in the record, or on its way there, already.
+    case alreadyStored(ListenerID, SequenceNumber)
+    case exit(JobID, ListenerID, OutboxEntry?)
+    case ownTerminal(OutboxEntry)
+    case closed(JobID)
+    /// The outbox is empty, or its time to drain is over.
+    case drained
+    /// Everything the second step of a stop wrote.
+    case jobsClosed
+  }
+
+  public enum Action: Sendable, Equatable {
+    case commit([StoreOperation], then: AfterCommit)
+    /// The next updates of the record behind that one, in the order of their numbers.
+    case load(after: UpdateID, limit: Int)
+    case loadBody(JobID)
+    case toSupervisor(UplinkToSupervisor)
+    case toListener(ListenerID, UplinkToListener)
+    case dropListener(ListenerID)
+    case connect(connection: UInt64)
+    /// Drop the connection, without a word.
+    case disconnect(connection: UInt64)
+    /// End the connection with a close frame.
+    case close(connection: UInt64)
+    case authenticate
+    case heartbeat
+    case ping
+    case send(JobID, JobStatus, metadata: [UInt8]?)
+    case log(LogEntry)
+    case exit(Int32)
+  }
+
+  struct Job: Sendable {
+    var phase: JobPhase
+    var statuses: JobStatusSet
+    /// Statuses whose commit is not durable yet.
+    var uncommitted: JobStatusSet = []
+    var limitSeconds: Int
+    var deadline: Instant?
+    var command: CommandRecord?
+    var exitStored = false
+    var signatureHash: [UInt8]?
+    var listener: ListenerID?
+    var listenerGeneration = Generation.none
+    var hasTerminal: Bool { phase.hasTerminalStatus }
+  }
+
+  struct ListenerLink: Sendable {
+    var channel: Channel
+  }
+
+  /// How many updates, and how many bytes of them, are held in memory for sending; the rest stay in the record
+  /// until it is their turn.
+  static let pageSize = 1024
+  public static let pageBytes = 64 << 20
+
+  /// How long a closed job is remembered, so that a worker whose last acknowledgement was lost can ask again.
+  public static let memory = Duration.seconds(60)
+
+  let settings: UplinkSettings
+  let bootID: String
+  var dice: Dice
+  var jobs: [JobID: Job] = [:]
+  var signatures: [[UInt8]: JobID] = [:]
+  var listeners: [ListenerID: ListenerLink] = [:]
+  var outbox: Outbox
+  var session: Session
+  var connection: UInt64 = 0
+  var nextUpdate: UpdateID
+  /// The last update that is in memory or was; what is behind it is in the record only.
+  var loadedUpTo = UpdateID(0)
+  var recordHasMore = true
+  var loading = false
+  var recordGrewWhileLoading = false
+  var queued: Int
+  var dead: Int
+  var delivered = 0
+  /// Jobs that may still get a status of their own.
+  var openJobs = 0
+  /// Closed jobs that are still remembered, with the time until which.
+  var remembered = Deque<(job: JobID, until: Instant)>()
+  var refusingJobs = false
+  var stopStep: StopStep?
+  var drainUntil: Instant?
+  var earliestDeadline: Instant?
+  var lastTold: UplinkState?
+  var actions: [Action] = []
+
+  /// - Parameters:
+  ///   - bootID: of the boot that is running.
+  ///   - seed: of the jitter.
+  public init(settings: UplinkSettings, stored: StoredState, bootID: String, seed: UInt64, at now: Moment) {
+    self.settings = settings
+    self.bootID = bootID
+    dice = Dice(seed: seed)
+    outbox = Outbox(window: settings.window)
+    session = Session(heartbeatInterval: .seconds(settings.heartbeatSeconds), at: now.boot)
+    nextUpdate = stored.nextUpdate
+    queued = stored.queued
+    dead = stored.dead
+    for job in stored.jobs {
+      let deadline = job.deadline.map { $0.instant(inBoot: bootID, at: now) }
+      jobs[job.job] = Job(
+        phase: job.phase, statuses: job.statuses, limitSeconds: job.limitSeconds, deadline: deadline,
+        command: job.command, exitStored: job.exitStored, signatureHash: job.signatureHash)
+      if let hash = job.signatureHash { signatures[hash] = job.job }
+      if !job.phase.hasTerminalStatus {
+        openJobs += 1
+        note(deadline: deadline)
+      }
+      if job.phase == .closed { remembered.append((job.job, now.boot + Self.memory)) }
+    }
+  }
+
+  /// What to do first: tell the Supervisor what is open, and begin to send what is left from before.
+  public mutating func start() -> [Action] {
+    actions = [.toSupervisor(.ready)]
+    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) {
+      actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: job.phase, command: job.command))))
+    }
+    actions.append(.toSupervisor(.inventoryComplete))
+    loadMore()
+    return actions
+  }
+
+  /// What happened and when, and what to do about it, in order.
+  public mutating func handle(_ event: Event, at now: Moment) -> [Action] {
+    actions = []
+    switch event {
+    case .fromSupervisor(let message): fromSupervisor(message, at: now)
+    case .fromListener(let listener, let message, let generation):
+      fromListener(listener, message, generation, at: now)
+    case .listenerGone(let listener): listenerGone(listener)
+    case .requested(let request): requested(request, at: now)
+    case .opened(let number):
+      if number == connection, session.opened(at: now.boot) != nil { actions.append(.authenticate) }
+    case .answered(let answer, let number):
+      if number == connection { answered(answer, at: now) }
+    case .ponged(let number):
+      if number == connection { session.ponged() }
+    case .lost(let reason, let number):
+      if number == connection { connectionLost(reason, disagreeing: false, at: now) }
+    case .committed(let what): committed(what, at: now)
+    case .loaded(let entries, let more): loaded(entries, more: more)
+    case .bodyLoaded(let job, let body): bodyLoaded(job, body, at: now)
+    case .timeReached: timeReached(at: now)
+    }
+    serveSession(at: now)
+    pump(at: now.boot)
+    advanceStop(at: now)
+    tellState()
+    return actions
+  }
+
+  /// When `timeReached` is wanted next.
+  public var nextDeadline: Instant? {
+    var deadlines = [
+      session.nextDeadline(oldestSent: outbox.oldestSentAt), earliestDeadline, drainUntil,
+      remembered.first?.until,
+    ]
+    if session.isReady { deadlines.append(outbox.nextRetry) }
+    return deadlines.compactMap(\.self).min()
+  }
+
+  mutating func note(deadline: Instant?) {
+    guard let deadline else { return }
+    earliestDeadline = min(earliestDeadline ?? deadline, deadline)
+  }
+
+  mutating func log(_ priority: LogPriority, _ event: JournalEvent, _ text: String, job: JobID? = nil) {
+    actions.append(.log(LogEntry(priority, event, text, job: job)))
+  }
+
+  var state: UplinkState {
+    UplinkState(
+      session: session.state.name, lastLoss: session.lastLoss, openJobs: openJobs, queued: queued,
+      inFlight: outbox.inFlight, delivered: delivered, dead: dead)
+  }
+
+  /// The Supervisor shows it on the unit's status line: told when the session or the jobs change, not for
+  /// each update.
+  private mutating func tellState() {
+    let state = state
+    if let last = lastTold, last.session == state.session, last.openJobs == state.openJobs,
+      last.dead == state.dead, last.queued == 0 || state.queued > 0
+    {
+      return
+    }
+    lastTold = state
+    actions.append(.toSupervisor(.state(state)))
+  }
+}
+
+extension JobPhase {
+  /// Whether a terminal status is stored.
+  var hasTerminalStatus: Bool { self == .ended || self == .closed }
+}

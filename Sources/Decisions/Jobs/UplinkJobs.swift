@@ -1,0 +1,272 @@
+import JSON
+import Messages
+import StatusUpdates
+
+// Jobs: from the request to the stored terminal status.
+extension UplinkCore {
+  mutating func requested(_ request: Request, at now: Moment) {
+    let id = request.job
+    guard !request.isKnown, jobs[id] == nil else {
+      log(.warning, .jobRefused, "requested again; it starts nothing twice", job: id)
+      return
+    }
+    var refusal = request.refusal
+    if refusal == nil, let hash = request.signatureHash, request.isReplay || signatures[hash] != nil {
+      refusal = "its signature is that of another job: a replay"
+    }
+    if let refusal {
+      refuse(request, refusal, at: now)
+    } else if refusingJobs || openJobs >= settings.maxOpenJobs {
+      turnAway(id, at: now)
+    } else {
+      accept(request, at: now)
+    }
+  }
+
+  private mutating func accept(_ request: Request, at now: Moment) {
+    let entry = newEntry(request.job, .received, metadata: nil)
+    jobs[request.job] = Job(
+      phase: .accepted, statuses: JobStatusSet(.received), uncommitted: JobStatusSet(.received),
+      limitSeconds: request.limitSeconds, signatureHash: request.signatureHash)
+    openJobs += 1
+    if let hash = request.signatureHash { signatures[hash] = request.job }
+    actions.append(
+      .commit(
+        [.insertJob(newJob(request, at: now)), .insertUpdate(entry, at: now.wall)],
+        then: .accepted(request.job, entry)))
+    log(.info, .jobReceived, "job received", job: request.job)
+  }
+
+  /// Answers a request whose signature is refused; nothing is started for it.
+  private mutating func refuse(_ request: Request, _ reason: String, at now: Moment) {
+    log(.warning, .jobRefused, "refused (invalid_signature): \(reason)", job: request.job)
+    var job = newJob(request, at: now)
+    // The text of a forged request is of no use, and its signature must not shadow the true one.
+    job.body = []
+    job.signatureHash = nil
+    let metadata = StatusMetadata.rejected(reason: .invalidSignature, message: reason)
+    let entry = newEntry(request.job, .rejected, metadata: metadata)
+    jobs[request.job] = Job(
+      phase: .ended, statuses: JobStatusSet(.rejected), uncommitted: JobStatusSet(.rejected),
+      limitSeconds: request.limitSeconds)
+    actions.append(
+      .commit(
+        [.insertJob(job), .insertUpdate(entry, at: now.wall), .setPhase(request.job, .ended)],
+        then: .refusedJob(entry)))
+  }
+
+  /// Answers `rejected` (busy) without a row.
+  private mutating func turnAway(_ id: JobID, at now: Moment) {
+    let why = refusingJobs ? "the service stops" : "\(openJobs) jobs are open, as many as max_open allows"
+    log(.notice, .jobRefused, "rejected (busy): \(why)", job: id)
+    let metadata = StatusMetadata.rejected(reason: .busy, message: why)
+    actions.append(.send(id, .rejected, metadata: metadata))
+    outbox.sentEphemeral(id, at: now.boot)
+  }
+
+  private func newJob(_ request: Request, at now: Moment) -> NewJob {
+    NewJob(
+      job: request.job, receivedAt: now.wall, body: request.body, signatureHash: request.signatureHash,
+      limitSeconds: request.limitSeconds)
+  }
+
+  mutating func newEntry(_ job: JobID, _ status: JobStatus, metadata: [UInt8]?) -> OutboxEntry {
+    defer { nextUpdate = nextUpdate.next }
+    return OutboxEntry(id: nextUpdate, job: job, status: status, metadata: metadata)
+  }
+
+  // MARK: Dispatch
+
+  mutating func listenerReady(_ id: JobID, at now: Moment) {
+    guard let job = jobs[id], job.phase == .accepted, !refusingJobs else { return }
+    let allowed = Duration.seconds(job.limitSeconds + settings.graceSeconds)
+    let deadline = Deadline(
+      boot: now.boot + allowed, bootID: bootID,
+      wall: WallTime(milliseconds: now.wall.milliseconds + Int64(allowed.wholeMilliseconds)))
+    jobs[id]?.phase = .dispatching
+    jobs[id]?.deadline = deadline.boot
+    note(deadline: deadline.boot)
+    actions.append(.commit([.setDispatching(id, deadline)], then: .dispatching(id)))
+  }
+
+  mutating func commandKnowledge(_ id: JobID, _ knowledge: CommandKnowledge, at now: Moment) {
+    guard let job = jobs[id], job.phase == .dispatching else { return }
+    switch knowledge {
+    case .started: break
+    case .neverStarted: actions.append(.loadBody(id))
+    case .unknown:
+      if settings.commandIsLauncher { return }
+      fail(
+        id, reason: .genericError,
+        message: "the service was restarted while the job's command ran, which ended the command", at: now)
+    }
+  }
+
+  mutating func bodyLoaded(_ id: JobID, _ body: [UInt8]?, at now: Moment) {
+    guard jobs[id]?.phase == .dispatching else { return }
+    guard let body else {
+      fail(id, reason: .genericError, message: "the job's request is no longer on record", at: now)
+      return
+    }
+    actions.append(.toSupervisor(.dispatch(id, body: body)))
+  }
+
+  // MARK: Updates
+
+  mutating func update(
+    _ listener: ListenerID, _ id: JobID, _ number: SequenceNumber, _ status: JobStatus, metadata: [UInt8]?,
+    at now: Moment
+  ) {
+    guard let job = jobs[id] else {
+      actions.append(.toListener(listener, .refused(number, .jobClosed, "the job is closed")))
+      return
+    }
+    if job.statuses.contains(JobStatusSet(status)) {
+      // The first metadata stands. While its commit is under way the answer waits for it in the same order.
+      if job.uncommitted.contains(JobStatusSet(status)) {
+        actions.append(.commit([], then: .alreadyStored(listener, number)))
+      } else {
+        actions.append(.toListener(listener, .stored(number)))
+      }
+      return
+    }
+    guard !job.hasTerminal else {
+      let text = "the job has its terminal status; nothing can follow it"
+      actions.append(.toListener(listener, .refused(number, .jobClosed, text)))
+      return
+    }
+    let entry = newEntry(id, status, metadata: metadata)
+    actions.append(.commit(record(entry, at: now), then: .update(listener, number, entry)))
+  }
+
+  /// The operations that put an update into the record, and the job's state with it.
+  private mutating func record(_ entry: OutboxEntry, at now: Moment) -> [StoreOperation] {
+    jobs[entry.job]?.statuses.insert(JobStatusSet(entry.status))
+    jobs[entry.job]?.uncommitted.insert(JobStatusSet(entry.status))
+    guard entry.status.isTerminal else { return [.insertUpdate(entry, at: now.wall)] }
+    jobs[entry.job]?.phase = .ended
+    openJobs -= 1
+    return [.insertUpdate(entry, at: now.wall), .setPhase(entry.job, .ended)]
+  }
+
+  mutating func commandExited(_ listener: ListenerID, _ id: JobID, _ exit: CommandExit, at now: Moment) {
+    guard let job = jobs[id] else {
+      actions.append(.toListener(listener, .exitStored))
+      return
+    }
+    var operations: [StoreOperation] = job.exitStored ? [] : [.setExit(id, exit)]
+    var entry: OutboxEntry?
+    if !job.hasTerminal {
+      let terminal = newEntry(id, .hordeFailed, metadata: exitMetadata(exit))
+      operations += record(terminal, at: now)
+      entry = terminal
+      log(.warning, .jobEnded, "its command ended without a terminal status; horde_failed is reported", job: id)
+    }
+    jobs[id]?.exitStored = true
+    actions.append(.commit(operations, then: .exit(id, listener, entry)))
+  }
+
+  private func exitMetadata(_ exit: CommandExit) -> [UInt8] {
+    let how =
+      exit.signal.map { "was ended by signal \($0)" } ?? "exited with code \(exit.code ?? 0)"
+    var context = [JSONMember("stderr", .string(String(decoding: exit.stderrTail, as: UTF8.self)))]
+    if let code = exit.code { context.append(JSONMember("exit_code", .number(String(code)))) }
+    if let signal = exit.signal { context.append(JSONMember("signal", .number(String(signal)))) }
+    return StatusMetadata.hordeFailed(
+      reason: .genericError, message: "the job's command \(how) without a terminal status",
+      context: .object(context))
+  }
+
+  /// Ends a job on our own account, and then stops its command.
+  mutating func fail(_ id: JobID, reason: HordeFailureReason, message: String, at now: Moment) {
+    guard let job = jobs[id], !job.hasTerminal else { return }
+    log(.warning, .jobEnded, "horde_failed (\(reason.rawValue)): \(message)", job: id)
+    let metadata = StatusMetadata.hordeFailed(reason: reason, message: message)
+    let entry = newEntry(id, .hordeFailed, metadata: metadata)
+    actions.append(.commit(record(entry, at: now), then: .ownTerminal(entry)))
+  }
+
+  mutating func failOverdueJobs(at now: Moment) {
+    guard let earliest = earliestDeadline, earliest <= now.boot else { return }
+    earliestDeadline = nil
+    for (id, job) in jobs where !job.hasTerminal {
+      guard let deadline = job.deadline else { continue }
+      if deadline <= now.boot {
+        fail(
+          id, reason: .unhandledTimeout,
+          message: "no terminal status within the job's limits of \(job.limitSeconds) s and "
+            + "\(settings.graceSeconds) s of grace", at: now)
+      } else {
+        note(deadline: deadline)
+      }
+    }
+  }
+
+  /// Closed jobs are in the record alone after a while.
+  mutating func forgetClosedJobs(at now: Moment) {
+    while let oldest = remembered.first, oldest.until <= now.boot {
+      remembered.removeFirst()
+      if let hash = jobs[oldest.job]?.signatureHash { signatures[hash] = nil }
+      jobs[oldest.job] = nil
+    }
+  }
+
+  // MARK: What is durable
+
+  mutating func committed(_ what: AfterCommit, at now: Moment) {
+    switch what {
+    case .nothing: break
+    case .accepted(let id, let entry):
+      became(durable: entry)
+      actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: .accepted))))
+    case .refusedJob(let entry): became(durable: entry)
+    case .dispatching(let id): actions.append(.loadBody(id))
+    case .update(let listener, let number, let entry):
+      became(durable: entry)
+      if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
+      if entry.status.isTerminal { ended(entry.job) }
+    case .alreadyStored(let listener, let number):
+      if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
+    case .exit(let id, let listener, let entry):
+      if let entry {
+        became(durable: entry)
+        ended(id)
+      }
+      if listeners[listener] != nil { actions.append(.toListener(listener, .exitStored)) }
+      actions.append(.toSupervisor(.exitStored(id)))
+    case .ownTerminal(let entry):
+      became(durable: entry)
+      ended(entry.job)
+      actions.append(.toSupervisor(.stopCommand(entry.job)))
+    case .closed(let id):
+      log(.info, .jobClosed, "closed: the facilitator has its terminal status", job: id)
+      actions.append(.toSupervisor(.jobClosed(id)))
+      jobs[id]?.phase = .closed
+      remembered.append((id, now.boot + Self.memory))
+    case .drained:
+      actions.append(.close(connection: connection))
+      actions.append(.toSupervisor(.stopped(.drain)))
+      actions.append(.exit(ExitCode.success))
+    case .jobsClosed:
+      actions.append(.toSupervisor(.stopped(.closeJobs)))
+    }
+  }
+
+  private mutating func became(durable entry: OutboxEntry) {
+    jobs[entry.job]?.uncommitted.remove(JobStatusSet(entry.status))
+    queued += 1
+    log(.info, .updateStored, "\(entry.status.name) stored", job: entry.job)
+    // While older updates wait in the record alone, this one is read with them in its turn.
+    if loading {
+      recordGrewWhileLoading = true
+      return
+    }
+    guard !recordHasMore else { return }
+    loadedUpTo = max(loadedUpTo, entry.id)
+    outbox.enqueue(entry)
+  }
+
+  private mutating func ended(_ id: JobID) {
+    if let listener = jobs[id]?.listener { actions.append(.toListener(listener, .ended)) }
+  }
+}

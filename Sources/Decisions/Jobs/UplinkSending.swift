@@ -1,0 +1,129 @@
+import Messages
+
+// The way to the facilitator: what is sent, and what its answers mean.
+extension UplinkCore {
+  mutating func serveSession(at now: Moment) {
+    while let demand = session.demand(at: now.boot, oldestSent: outbox.oldestSentAt) {
+      switch demand {
+      case .connect:
+        connection += 1
+        actions.append(.connect(connection: connection))
+      case .authenticate: actions.append(.authenticate)
+      case .heartbeat: actions.append(.heartbeat)
+      case .ping: actions.append(.ping)
+      case .drop(let reason): dropConnection(reason, disagreeing: false, at: now)
+      }
+    }
+  }
+
+  private mutating func dropConnection(_ reason: String, disagreeing: Bool, at now: Moment) {
+    actions.append(.disconnect(connection: connection))
+    connectionLost(reason, disagreeing: disagreeing, at: now)
+  }
+
+  mutating func connectionLost(_ reason: String, disagreeing: Bool, at now: Moment) {
+    let inFlight = outbox.inFlight
+    outbox.connectionLost(disagreeing: disagreeing)
+    let delay = session.lost(reason, at: now.boot, dice: &dice)
+    guard case .waiting = session.state else { return }
+    log(
+      .notice, .connectionLost,
+      "no connection to the facilitator: \(reason); \(inFlight) updates were in flight; "
+        + "the next attempt is in \(delay.wholeMilliseconds) ms")
+  }
+
+  mutating func answered(_ answer: FacilitatorAnswer, at now: Moment) {
+    switch session.state {
+    case .authenticating:
+      switch answer {
+      case .success:
+        session.authenticated(at: now.boot)
+        log(.notice, .connectionReady, "connected to the facilitator and authenticated")
+      case .errors(let errors):
+        let error = errors.first ?? FacilitatorError(type: "", message: "no reason given")
+        log(
+          .error, .authenticationRefused,
+          "the facilitator refuses our authentication (\(error.type)): \(error.message); "
+            + "check the hotkey and whether this validator is registered")
+        dropConnection("authentication refused: \(error.type)", disagreeing: false, at: now)
+      }
+    case .ready: settle(outbox.answered(answer, at: now.boot), at: now)
+    case .waiting, .connecting, .closed: break
+    }
+  }
+
+  private mutating func settle(_ outcome: Outbox.Outcome, at now: Moment) {
+    switch outcome {
+    case .delivered(let entry, let already):
+      queued -= 1
+      delivered += 1
+      if already, !entry.outcomeUnknown {
+        log(
+          .notice, .updateDelivered, "the facilitator had \(entry.status.name) before it was sent from here",
+          job: entry.job)
+      }
+      log(.info, .updateDelivered, "\(entry.status.name) accepted by the facilitator", job: entry.job)
+      if entry.status.isTerminal {
+        actions.append(
+          .commit([.retire(entry.id, at: now.wall), .close(entry.job, at: now.wall)], then: .closed(entry.job)))
+      } else {
+        actions.append(.commit([.retire(entry.id, at: now.wall)], then: .nothing))
+      }
+    case .retry(let entry, let at, let error):
+      log(
+        .warning, .updateRetried,
+        "the facilitator refused \(entry.status.name) (\(error.type)): \(error.message); "
+          + "tried again in \((at - now.boot).wholeSeconds) s", job: entry.job)
+      let text = "\(error.type): \(error.message)"
+      actions.append(
+        .commit([.countAttempt(entry.id, attempts: entry.attempts, error: text)], then: .nothing))
+    case .dead(let entry, let error):
+      queued -= 1
+      dead += 1
+      log(
+        .error, .updateDead,
+        "the facilitator refused \(entry.status.name) \(entry.attempts) times (\(error.type)): "
+          + "\(error.message); it is set aside as a dead letter", job: entry.job)
+      actions.append(
+        .commit(
+          [.bury(entry.id, error: "\(error.type): \(error.message)", at: now.wall)], then: .nothing))
+    case .ephemeral(let job, let answer):
+      if case .errors(let errors) = answer {
+        let type = errors.first?.type ?? ""
+        log(.notice, .jobRefused, "the facilitator did not take its rejection (\(type))", job: job)
+      }
+    case .disagreement(let reason): dropConnection(reason, disagreeing: true, at: now)
+    }
+    loadMore()
+  }
+
+  /// Sends what may be sent.
+  mutating func pump(at now: Instant) {
+    guard session.isReady else { return }
+    while let entry = outbox.next(at: now) {
+      actions.append(.send(entry.job, entry.status, metadata: entry.metadata))
+    }
+  }
+
+  // MARK: What waits in the record
+
+  mutating func loadMore() {
+    guard recordHasMore, !loading, outbox.count < Self.pageSize / 2, outbox.bytes < Self.pageBytes else {
+      return
+    }
+    loading = true
+    actions.append(.load(after: loadedUpTo, limit: Self.pageSize))
+  }
+
+  mutating func loaded(_ entries: [OutboxEntry], more: Bool) {
+    loading = false
+    // What became durable while this was under way may lie behind it.
+    recordHasMore = more || recordGrewWhileLoading
+    recordGrewWhileLoading = false
+    for entry in entries {
+      loadedUpTo = max(loadedUpTo, entry.id)
+      outbox.enqueue(entry)
+    }
+    loadMore()
+  }
+}

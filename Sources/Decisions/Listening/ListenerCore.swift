@@ -1,0 +1,320 @@
+import DequeModule
+import MessagePack
+import Messages
+
+/// The number of a worker's connection within one Listener.
+public struct ConnectionID: Sendable, Hashable, Comparable {
+  public let number: UInt64
+  public init(_ number: UInt64) { self.number = number }
+  public static func < (left: ConnectionID, right: ConnectionID) -> Bool { left.number < right.number }
+}
+
+/// What a worker sent in one frame, once looked at.
+public struct WorkerRequest: Sendable, Hashable {
+  /// The worker's own id, given back with the answer; nil when it was left out.
+  public var id: MessagePackValue?
+  public var content: Content
+
+  public enum Content: Sendable, Hashable {
+    case update(JobStatus, metadata: [UInt8]?)
+    case specs(MachineSpecs)
+    /// `closes`: what follows on the connection cannot be read.
+    case wrong(WorkerErrorCode, String, closes: Bool)
+  }
+
+  public init(id: MessagePackValue?, content: Content) {
+    self.id = id
+    self.content = content
+  }
+
+  /// What holding it costs, in bytes.
+  var size: Int {
+    switch content {
+    case .update(_, let metadata): 64 + (metadata?.count ?? 0)
+    case .specs(let specs): 64 + specs.specs.count
+    case .wrong: 64
+    }
+  }
+}
+
+/// What a worker is answered.
+public enum WorkerAnswer: Sendable, Hashable {
+  case stored
+  case error(WorkerErrorCode, String)
+}
+
+/// What a Listener decides: one job's channel between its workers and Uplink.
+///
+/// An update is acknowledged only after Uplink has said Stored. What was not stored when Uplink went away is
+/// sent again, in order, once it is back; a worker's answers come in the order of its requests.
+/// Source: DESIGN.md, One job, from start to finish.
+public struct ListenerCore: Sendable {
+  public enum Event: Sendable {
+    case uplinkConnected
+    case uplinkLost
+    case fromUplink(UplinkToListener)
+    case fromSupervisor(SupervisorToListener)
+    case workerConnected(ConnectionID)
+    case workerRequest(ConnectionID, WorkerRequest)
+    /// It sends nothing more and may still wait for answers.
+    case workerAtEnd(ConnectionID)
+    /// It is gone.
+    case workerClosed(ConnectionID)
+    /// After `drain`: the backlog is empty and every connection has been read until nothing was left.
+    case drained
+    case timeReached
+  }
+
+  public enum Action: Sendable, Equatable {
+    case connectUplink
+    case toUplink(ListenerToUplink)
+    case toSupervisor(ListenerToSupervisor)
+    case answer(ConnectionID, id: MessagePackValue?, WorkerAnswer)
+    case close(ConnectionID)
+    case pauseReading(ConnectionID)
+    case resumeReading(ConnectionID)
+    /// Read everything that has been sent so far, and say `drained`.
+    case drain
+    case exit(Int32)
+  }
+
+  /// Unanswered requests a connection may have before it is read no further.
+  public static let pendingPerConnection = 64
+  /// Unstored bytes over all connections before none is read any further: two of the largest frames.
+  private let pendingBytesLimit: Int
+  private static let reconnectDelay = Duration.milliseconds(50)
+
+  /// One thing on its way to Uplink, in the order it goes there.
+  private struct Pending: Sendable {
+    var number: SequenceNumber
+    var connection: ConnectionID
+    var message: ListenerToUplink
+    var size: Int
+  }
+
+  /// A worker's request that is not answered yet, or whose answer waits for an earlier one.
+  private struct Slot: Sendable {
+    var number: SequenceNumber?
+    var id: MessagePackValue?
+    var answer: WorkerAnswer?
+    var closes = false
+  }
+
+  private struct Connection: Sendable {
+    var slots = Deque<Slot>()
+    var paused = false
+    var atEnd = false
+  }
+
+  private enum Link: Sendable { case down, greeting, up }
+  private enum Leaving: Sendable { case no, draining, afterLast }
+
+  private let settings: ListenerSettings
+  private var link = Link.down
+  private var reconnectAt: Instant?
+  private var saidReady = false
+  private var number = SequenceNumber(0)
+  private var pending = Deque<Pending>()
+  private var pendingBytes = 0
+  private var connections: [ConnectionID: Connection] = [:]
+  private var exitFact: CommandExit?
+  private var exitForwarded = false
+  private var exitStored = false
+  private var draining = false
+  private var stopping = Leaving.no
+  private var ended = false
+  private var lingerUntil: Instant?
+  private var lingeredEnough = false
+  private var actions: [Action] = []
+
+  public init(settings: ListenerSettings) {
+    self.settings = settings
+    pendingBytesLimit = 2 * settings.maxFrameBytes
+  }
+
+  /// What to do first.
+  public mutating func start() -> [Action] { [.connectUplink] }
+
+  /// When `timeReached` is wanted next.
+  public var nextDeadline: Instant? {
+    [reconnectAt, lingerUntil].compactMap(\.self).min()
+  }
+
+  public mutating func handle(_ event: Event, at now: Instant) -> [Action] {
+    actions = []
+    switch event {
+    case .uplinkConnected:
+      link = .greeting
+      reconnectAt = nil
+      actions.append(.toUplink(.hello(settings.job)))
+    case .uplinkLost:
+      link = .down
+      reconnectAt = now + Self.reconnectDelay
+    case .fromUplink(let message): fromUplink(message, at: now)
+    case .fromSupervisor(let message): fromSupervisor(message)
+    case .workerConnected(let connection): connections[connection] = Connection()
+    case .workerRequest(let connection, let request): received(request, on: connection)
+    case .workerAtEnd(let connection):
+      connections[connection]?.atEnd = true
+      flush(connection)
+    case .workerClosed(let connection): connections[connection] = nil
+    case .drained: drained()
+    case .timeReached:
+      if let due = reconnectAt, due <= now {
+        reconnectAt = nil
+        actions.append(.connectUplink)
+      }
+      if let due = lingerUntil, due <= now {
+        lingerUntil = nil
+        lingeredEnough = true
+      }
+    }
+    leaveIfDone()
+    return actions
+  }
+
+  private mutating func fromUplink(_ message: UplinkToListener, at now: Instant) {
+    switch message {
+    case .welcome(let jobEnded):
+      link = .up
+      if !saidReady {
+        saidReady = true
+        actions.append(.toSupervisor(.ready))
+      }
+      // What was sent on an earlier connection and not stored has an unknown outcome: all of it goes again.
+      for entry in pending { actions.append(.toUplink(entry.message)) }
+      if jobEnded { jobHasEnded(at: now) }
+      if exitForwarded, !exitStored, let exitFact { actions.append(.toUplink(.commandExited(exitFact))) }
+    case .unknownJob:
+      log(.warning, "Uplink knows no such open job; this Listener has nothing to hear and leaves")
+      actions.append(.exit(ExitCode.success))
+    case .stored(let number): settled(number, .stored)
+    case .refused(let number, let code, let text): settled(number, .error(code, text))
+    case .exitStored: exitStored = true
+    case .ended: jobHasEnded(at: now)
+    }
+  }
+
+  private mutating func fromSupervisor(_ message: SupervisorToListener) {
+    switch message {
+    case .assign: log(.warning, "assigned twice; the first assignment stands")
+    case .ping(let number): actions.append(.toSupervisor(.pong(number)))
+    case .commandExited(let exit):
+      guard exitFact == nil else { return }
+      exitFact = exit
+      startDraining()
+    case .stop:
+      guard stopping == .no else { return }
+      stopping = .draining
+      startDraining()
+    }
+  }
+
+  private mutating func startDraining() {
+    guard !draining else { return }
+    draining = true
+    actions.append(.drain)
+  }
+
+  /// Everything that was sent has been read: now the fact may follow it.
+  private mutating func drained() {
+    draining = false
+    if exitFact != nil, !exitForwarded {
+      exitForwarded = true
+      if link == .up, let exitFact { actions.append(.toUplink(.commandExited(exitFact))) }
+    }
+    if stopping == .draining { stopping = .afterLast }
+  }
+
+  private mutating func received(_ request: WorkerRequest, on id: ConnectionID) {
+    guard var connection = connections[id] else { return }
+    switch request.content {
+    case .wrong(let code, let text, let closes):
+      log(.warning, "a worker's message is refused (\(code.rawValue)): \(text)")
+      connection.slots.append(Slot(id: request.id, answer: .error(code, text), closes: closes))
+    case .update(let status, let metadata):
+      send(request, on: id, in: &connection) { .update($0, status, metadata: metadata) }
+    case .specs(let specs):
+      send(request, on: id, in: &connection) { .specs($0, specs) }
+    }
+    if !connection.paused,
+      connection.slots.count >= Self.pendingPerConnection || pendingBytes >= pendingBytesLimit
+    {
+      connection.paused = true
+      actions.append(.pauseReading(id))
+    }
+    connections[id] = connection
+    flush(id)
+  }
+
+  private mutating func send(
+    _ request: WorkerRequest, on id: ConnectionID, in connection: inout Connection,
+    _ message: (SequenceNumber) -> ListenerToUplink
+  ) {
+    number = number.next
+    connection.slots.append(Slot(number: number, id: request.id))
+    let entry = Pending(number: number, connection: id, message: message(number), size: request.size)
+    pending.append(entry)
+    pendingBytes += entry.size
+    if link == .up { actions.append(.toUplink(entry.message)) }
+  }
+
+  /// Uplink has given its word on one update. Usually it is the oldest: a refusal may overtake a commit.
+  private mutating func settled(_ number: SequenceNumber, _ answer: WorkerAnswer) {
+    guard let index = pending.firstIndex(where: { $0.number == number }) else { return }
+    let entry = pending.remove(at: index)
+    pendingBytes -= entry.size
+    let id = entry.connection
+    if let slot = connections[id]?.slots.firstIndex(where: { $0.number == number }) {
+      connections[id]?.slots[slot].answer = answer
+      flush(id)
+    }
+    if pendingBytes < pendingBytesLimit {
+      for (id, connection) in connections
+      where connection.paused && connection.slots.count <= Self.pendingPerConnection / 2 {
+        connections[id]?.paused = false
+        actions.append(.resumeReading(id))
+      }
+    }
+  }
+
+  /// Gives the answers that no earlier one of the same connection holds back.
+  private mutating func flush(_ id: ConnectionID) {
+    while let slot = connections[id]?.slots.first, let answer = slot.answer {
+      connections[id]?.slots.removeFirst()
+      actions.append(.answer(id, id: slot.id, answer))
+      if slot.closes { close(id) }
+    }
+    if let connection = connections[id], connection.atEnd, connection.slots.isEmpty { close(id) }
+  }
+
+  private mutating func close(_ id: ConnectionID) {
+    connections[id] = nil
+    actions.append(.close(id))
+  }
+
+  private mutating func jobHasEnded(at now: Instant) {
+    guard !ended else { return }
+    ended = true
+    lingerUntil = now + .seconds(Limits.lingerSeconds)
+  }
+
+  private mutating func leaveIfDone() {
+    if ended, pending.isEmpty {
+      let commandIsOver = exitFact != nil && exitStored
+      if lingeredEnough || (commandIsOver && connections.isEmpty && !draining) {
+        actions.append(.toSupervisor(.finished))
+        actions.append(.exit(ExitCode.success))
+        return
+      }
+    }
+    let exitIsSettled = exitFact == nil || exitStored
+    if stopping == .afterLast, pending.isEmpty, exitIsSettled {
+      actions.append(.exit(ExitCode.success))
+    }
+  }
+
+  private mutating func log(_ priority: LogPriority, _ text: String) {
+    actions.append(.toSupervisor(.log(priority, text)))
+  }
+}

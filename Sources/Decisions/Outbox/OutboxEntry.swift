@@ -1,0 +1,51 @@
+import Messages
+
+/// The number of an update in the record, counted up over all jobs and never used twice.
+public struct UpdateID: Sendable, Hashable, Comparable, CustomStringConvertible {
+  public let number: Int64
+  public init(_ number: Int64) { self.number = number }
+
+  public var next: UpdateID { UpdateID(number + 1) }
+  public var description: String { String(number) }
+  public static func < (left: UpdateID, right: UpdateID) -> Bool { left.number < right.number }
+}
+
+/// An update that is committed and not yet accepted by the facilitator.
+public struct OutboxEntry: Sendable, Hashable {
+  public var id: UpdateID
+  public var job: JobID
+  public var status: JobStatus
+  /// JSON, or nil for null.
+  public var metadata: [UInt8]?
+  /// How often the facilitator has refused it.
+  public var attempts: Int
+  /// It was sent before and the answer never came: the facilitator may have it.
+  public var outcomeUnknown = false
+  /// It was in flight when the two sides stopped agreeing: sent alone until it is cleared.
+  public var suspect = false
+
+  public init(id: UpdateID, job: JobID, status: JobStatus, metadata: [UInt8]?, attempts: Int = 0) {
+    self.id = id
+    self.job = job
+    self.status = status
+    self.metadata = metadata
+    self.attempts = attempts
+  }
+}
+
+/// One error in the facilitator's answer. Source: PROTOCOL.md, Response.
+public struct FacilitatorError: Sendable, Hashable {
+  public var type: String
+  public var message: String
+
+  public init(type: String, message: String) {
+    self.type = type
+    self.message = message
+  }
+}
+
+/// The facilitator's answer, which carries no id.
+public enum FacilitatorAnswer: Sendable, Hashable {
+  case success
+  case errors([FacilitatorError])
+}

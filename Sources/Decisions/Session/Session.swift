@@ -1,0 +1,138 @@
+import Messages
+
+/// The life of the facilitator's connection: when to connect, to authenticate, to speak and to give up on it.
+///
+/// Full-jitter backoff, 1 s doubling to 30 s, for ever; begun anew after a minute of readiness.
+/// Source: PROTOCOL.md, The facilitator's WebSocket.
+public struct Session: Sendable {
+  public static let connectDeadline = Duration.seconds(30)
+  public static let answerDeadline = Duration.seconds(30)
+  public static let pingInterval = Duration.seconds(20)
+  public static let pongDeadline = Duration.seconds(20)
+  /// How long a connection must have been ready for its losses to be forgotten.
+  public static let stable = Duration.seconds(60)
+
+  public enum State: Sendable, Hashable {
+    case waiting(until: Instant)
+    case connecting(since: Instant)
+    case authenticating(since: Instant)
+    case ready(since: Instant)
+    /// Given up for good: the service stops.
+    case closed
+
+    public var name: String {
+      switch self {
+      case .waiting: "waiting"
+      case .connecting: "connecting"
+      case .authenticating: "authenticating"
+      case .ready: "ready"
+      case .closed: "closed"
+      }
+    }
+  }
+
+  public enum Demand: Sendable, Hashable {
+    case connect
+    case authenticate
+    case heartbeat
+    case ping
+    /// Drop the connection at once; the loss is reported as that.
+    case drop(String)
+  }
+
+  public private(set) var state: State
+  /// Why the connection was last lost or refused; empty when it never was.
+  public private(set) var lastLoss = ""
+  private let heartbeatInterval: Duration
+  private var backoff = Backoff()
+  private var nextHeartbeat: Instant?
+  private var nextPing: Instant?
+  private var pongDue: Instant?
+
+  public init(heartbeatInterval: Duration, at now: Instant) {
+    self.heartbeatInterval = heartbeatInterval
+    state = .waiting(until: now)
+  }
+
+  public var isReady: Bool {
+    if case .ready = state { true } else { false }
+  }
+
+  /// The WebSocket is open: the next thing to do is to authenticate.
+  public mutating func opened(at now: Instant) -> Demand? {
+    guard case .connecting = state else { return nil }
+    state = .authenticating(since: now)
+    return .authenticate
+  }
+
+  /// The authentication was accepted. The first heartbeat is due at once.
+  public mutating func authenticated(at now: Instant) {
+    state = .ready(since: now)
+    nextHeartbeat = now
+    nextPing = now + Self.pingInterval
+    pongDue = nil
+  }
+
+  public mutating func ponged() { pongDue = nil }
+
+  /// The connection, or the attempt at one, is over. Returns how long to wait before the next.
+  @discardableResult
+  public mutating func lost(_ reason: String, at now: Instant, dice: inout Dice) -> Duration {
+    if case .closed = state { return .zero }
+    if case .ready(let since) = state, now - since >= Self.stable { backoff.reset() }
+    lastLoss = reason
+    let delay = backoff.next(&dice)
+    state = .waiting(until: now + delay)
+    nextHeartbeat = nil
+    nextPing = nil
+    pongDue = nil
+    return delay
+  }
+
+  /// No connection is wanted any more.
+  public mutating func close() { state = .closed }
+
+  /// When `demands` has something to say next.
+  /// - Parameter oldestSent: when the oldest update that is not answered was sent.
+  public func nextDeadline(oldestSent: Instant?) -> Instant? {
+    switch state {
+    case .waiting(let until): until
+    case .connecting(let since): since + Self.connectDeadline
+    case .authenticating(let since): since + Self.answerDeadline
+    case .ready:
+      [nextHeartbeat, nextPing, pongDue, oldestSent.map { $0 + Self.answerDeadline }]
+        .compactMap(\.self).min()
+    case .closed: nil
+    }
+  }
+
+  /// What is due at `now`, one thing at a time; nil when nothing is.
+  public mutating func demand(at now: Instant, oldestSent: Instant?) -> Demand? {
+    switch state {
+    case .closed: return nil
+    case .waiting(let until):
+      guard until <= now else { return nil }
+      state = .connecting(since: now)
+      return .connect
+    case .connecting(let since):
+      return now - since >= Self.connectDeadline ? .drop("no connection within 30 s") : nil
+    case .authenticating(let since):
+      return now - since >= Self.answerDeadline ? .drop("no answer to the authentication within 30 s") : nil
+    case .ready:
+      if let pongDue, pongDue <= now { return .drop("no pong within 20 s") }
+      if let oldestSent, now - oldestSent >= Self.answerDeadline {
+        return .drop("no answer to an update within 30 s")
+      }
+      if let due = nextHeartbeat, due <= now {
+        nextHeartbeat = now + heartbeatInterval
+        return .heartbeat
+      }
+      if let due = nextPing, due <= now {
+        nextPing = now + Self.pingInterval
+        if pongDue == nil { pongDue = now + Self.pongDeadline }
+        return .ping
+      }
+      return nil
+    }
+  }
+}

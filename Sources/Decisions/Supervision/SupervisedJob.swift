@@ -1,0 +1,251 @@
+import Messages
+
+/// What the Supervisor knows of one open job.
+struct SupervisedJob: Sendable {
+  enum Command: Sendable {
+    /// Not started by this Supervisor.
+    case none
+    /// Asked for; its process is being made.
+    case starting
+    case running
+    /// Reaped. `told`: Uplink has stored it, or it means nothing (a launcher's exit 0).
+    case exited(CommandExit, told: Bool)
+    /// Could not be started.
+    case failed(reason: String)
+  }
+
+  var phase: JobPhase
+  var listener: Child?
+  var command = Command.none
+  var record: CommandRecord?
+  var teardown: Teardown?
+
+  var commandRuns: Bool {
+    switch command {
+    case .starting, .running: true
+    default: false
+    }
+  }
+
+  /// The exit that Uplink has not stored yet, as far as is known.
+  var untoldExit: CommandExit? {
+    guard case .exited(let exit, told: false) = command else { return nil }
+    return exit
+  }
+}
+
+// Jobs: their Listeners and their commands.
+extension SupervisorCore {
+  mutating func fromUplink(_ message: UplinkToSupervisor, at now: Instant) {
+    switch message {
+    case .ready:
+      uplink.becameReady(at: now)
+      log(.info, .childReady, "uplink is ready", child: .uplink)
+      announceReady()
+      resumeStop()
+    case .pong: uplink.answeredPing()
+    case .openJob(let job): openJob(job, at: now)
+    case .inventoryComplete: inventoryComplete(at: now)
+    case .dispatch(let job, let body): dispatch(job, body)
+    case .stopCommand(let job): stopCommand(job, at: now)
+    case .exitStored(let job):
+      if case .exited(let exit, _) = jobs[job]?.command { jobs[job]?.command = .exited(exit, told: true) }
+      forgetIfOver(job)
+    case .jobClosed(let job):
+      jobs[job]?.phase = .closed
+      forgetIfOver(job)
+    case .state(let state):
+      uplinkState = state
+      notifyStatus()
+    case .stopped(let step): stopStepDone(step, at: now)
+    case .report(let number, let report): answer(number, report, at: now)
+    }
+  }
+
+  private mutating func announceReady() {
+    guard !announcedReady else { return }
+    announcedReady = true
+    actions.append(.notifyReady)
+    log(.notice, .serviceReady, "ready: updates are accepted and kept")
+  }
+
+  private mutating func openJob(_ open: OpenJob, at now: Instant) {
+    let id = open.job
+    inventory.insert(id)
+    if jobs[id] == nil {
+      adopt(open, at: now)
+    } else {
+      jobs[id]?.phase = open.phase
+      // A new Uplink does not know what its predecessor was told.
+      tellListenerReady(id)
+      if case .failed(let reason) = jobs[id]?.command {
+        actions.append(.toUplink(.dispatchFailed(id, reason: reason)))
+      } else if open.phase == .dispatching {
+        if case .some(.none) = jobs[id]?.command {
+          actions.append(.toUplink(.commandKnowledge(id, .neverStarted)))
+        } else {
+          actions.append(.toUplink(.commandKnowledge(id, .started)))
+          if open.command == nil, let record = jobs[id]?.record {
+            actions.append(.toUplink(.commandStarted(id, record)))
+          }
+        }
+      }
+    }
+  }
+
+  /// A job this Supervisor has not seen: a new one, or one from before its own start.
+  private mutating func adopt(_ open: OpenJob, at now: Instant) {
+    if let record = open.command { actions.append(.killLeftover(open.job, record)) }
+    var job = SupervisedJob(phase: open.phase)
+    let goesOnElsewhere = open.phase == .dispatching && settings.uplink.commandIsLauncher
+    if open.phase == .accepted || goesOnElsewhere {
+      job.listener = Child(.listener(.job(open.job)), at: now)
+    }
+    if open.phase == .dispatching {
+      // It may have run under an earlier Supervisor, and a command never runs twice.
+      job.command = goesOnElsewhere ? .exited(CommandExit(code: 0, signal: nil), told: true) : .none
+      actions.append(.toUplink(.commandKnowledge(open.job, .unknown)))
+    }
+    // What has ended needs no Listener: one that lingers belongs to a Supervisor that knows the job.
+    if job.listener != nil { jobs[open.job] = job }
+  }
+
+  private mutating func inventoryComplete(at now: Instant) {
+    for id in jobs.keys where !inventory.contains(id) {
+      log(.warning, .jobClosed, "Uplink has no such open job; its Listener and its command end", job: id)
+      stopCommand(id, at: now)
+      actions.append(.toListener(.job(id), .stop))
+      jobs[id]?.listener?.stop(at: now)
+    }
+    hasInventory = true
+    actions.append(.keepIngress(only: Set(jobs.keys)))
+  }
+
+  mutating func tellListenerReady(_ id: JobID) {
+    guard uplink.isReady, let run = jobs[id]?.listener?.run, run.readySince != nil else { return }
+    actions.append(.toUplink(.listenerReady(id, run.generation)))
+  }
+
+  private mutating func dispatch(_ id: JobID, _ body: [UInt8]) {
+    guard let job = jobs[id], case .none = job.command else {
+      log(.warning, .jobDispatched, "asked to dispatch a job that is unknown or dispatched already", job: id)
+      return
+    }
+    guard stage == .running else {
+      // The stop has overtaken it: it counts as not started, and Uplink closes it.
+      commandFailed(id, "the service stops")
+      return
+    }
+    jobs[id]?.phase = .dispatching
+    jobs[id]?.command = .starting
+    actions.append(.spawnCommand(id, body: body))
+  }
+
+  mutating func commandStarted(_ id: JobID, _ record: CommandRecord) {
+    jobs[id]?.command = .running
+    jobs[id]?.record = record
+    actions.append(
+      .log(
+        LogEntry(
+          .info, .jobDispatched, "command started", job: id, pid: record.pid)))
+    if uplink.isReady { actions.append(.toUplink(.commandStarted(id, record))) }
+  }
+
+  mutating func commandFailed(_ id: JobID, _ reason: String) {
+    jobs[id]?.command = .failed(reason: reason)
+    log(.error, .jobDispatched, "the job's command could not be started: \(reason)", job: id)
+    if uplink.isReady { actions.append(.toUplink(.dispatchFailed(id, reason: reason))) }
+  }
+
+  mutating func commandExited(_ id: JobID, _ exit: CommandExit) {
+    guard let job = jobs[id] else { return }
+    let startedElsewhere = settings.uplink.commandIsLauncher && exit.code == 0
+    jobs[id]?.command = .exited(exit, told: startedElsewhere)
+    jobs[id]?.teardown = nil
+    let end =
+      exit.code.map { ProcessExit.code($0) } ?? exit.signal.map { ProcessExit.signal($0) } ?? .code(0)
+    actions.append(
+      .log(LogEntry(.info, .commandExited, "command \(end)", job: id, pid: job.record?.pid)))
+    if !startedElsewhere, job.listener?.isReady == true {
+      actions.append(.toListener(.job(id), .commandExited(exit)))
+    }
+    forgetIfOver(id)
+  }
+
+  mutating func stopCommand(_ id: JobID, at now: Instant) {
+    guard let job = jobs[id], job.commandRuns, job.teardown == nil else { return }
+    jobs[id]?.teardown = .stop(grace: settings.stopGrace, at: now)
+    log(
+      .notice, .commandStopped,
+      "its command is stopped: SIGTERM now, SIGKILL after \(settings.stopGrace.wholeSeconds) s", job: id)
+  }
+
+  /// Its Listener has heard everything it was to hear.
+  mutating func listenerEnded(_ id: JobID, at now: Instant) {
+    stopCommand(id, at: now)
+    actions.append(.removeIngress(id))
+    forgetIfOver(id)
+  }
+
+  private mutating func forgetIfOver(_ id: JobID) {
+    guard let job = jobs[id], !job.commandRuns, job.listener?.hasEnded ?? true else { return }
+    jobs[id] = nil
+  }
+
+  // MARK: Questions
+
+  mutating func ask(_ number: UInt64, _ query: UplinkQuery, at now: Instant) {
+    guard uplink.isReady else {
+      actions.append(.answerControl(number, reports(at: now), nil))
+      return
+    }
+    questions[number] = now + .seconds(2)
+    actions.append(.toUplink(.query(number, query)))
+  }
+
+  mutating func answer(_ number: UInt64, _ report: UplinkReport?, at now: Instant) {
+    guard questions.removeValue(forKey: number) != nil else { return }
+    actions.append(.answerControl(number, reports(at: now), report))
+  }
+
+  private func reports(at now: Instant) -> [ChildReport] {
+    let listeners = jobs.sorted { $0.key < $1.key }.compactMap(\.value.listener)
+    var reports = ([uplink, specs] + listeners).map { $0.report(at: now) }
+    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.commandRuns {
+      reports.append(
+        ChildReport(
+          name: "command", job: id, pid: Int(job.record?.pid ?? 0), generation: 0,
+          state: job.teardown == nil ? "running" : "stopping", seconds: 0, restartsLastHour: 0, lastDeath: ""))
+    }
+    return reports
+  }
+
+  private mutating func notifyStatus() {
+    guard let state = uplinkState, stage == .running else { return }
+    var text = "facilitator \(state.session); \(state.openJobs) jobs open, \(state.queued) updates queued"
+    if state.dead > 0 { text += ", \(state.dead) dead letters" }
+    actions.append(.notifyStatus(text))
+  }
+}
+
+extension Child {
+  func report(at now: Instant) -> ChildReport {
+    let name: String
+    let since: Instant
+    switch state {
+    case .waiting(let until):
+      name = "backoff"
+      since = until
+    case .running(let run):
+      name = run.teardown != nil ? "stopping" : run.readySince == nil ? "starting" : "ready"
+      since = run.readySince ?? run.since
+    case .ended:
+      name = "ended"
+      since = now
+    }
+    return ChildReport(
+      name: key.name, job: key.job, pid: Int(run?.pid ?? 0), generation: run?.generation.number ?? 0,
+      state: name, seconds: max(0, (now - since).wholeSeconds),
+      restartsLastHour: history.restartsInLastHour(at: now), lastDeath: lastDeath)
+  }
+}

@@ -1,0 +1,305 @@
+import Messages
+
+/// What the Supervisor decides: who runs, who is told what, and what a death leads to.
+///
+/// It knows nothing that Uplink would not tell it again, but for one thing: which commands it has started
+/// itself. Source: DESIGN.md, One job, Rules of restart, promise 5.
+public struct SupervisorCore: Sendable {
+  public enum Event: Sendable {
+    case childSpawned(ChildKey, Generation, pid: Int32)
+    /// The process could not be made; counts as a death before Ready.
+    case spawnFailed(ChildKey, Generation, reason: String)
+    case childExited(ChildKey, Generation, ProcessExit)
+    case fromUplink(UplinkToSupervisor, Generation)
+    case fromListener(Channel, ListenerToSupervisor, Generation)
+    /// A frame that cannot be, or too many that were not read.
+    case misbehaved(ChildKey, Generation, reason: String)
+    case commandStarted(JobID, CommandRecord)
+    case commandFailed(JobID, reason: String)
+    case commandExited(JobID, CommandExit)
+    /// hordelinkctl asks; answered by `answerControl` with the same number.
+    case controlQuery(UInt64, UplinkQuery)
+    /// SIGTERM or SIGINT; a second one hurries.
+    case stopRequested
+    case timeReached
+  }
+
+  public enum Action: Sendable, Equatable {
+    case spawnUplink(Generation)
+    /// Makes the channel's ingress socket where there is none, and spawns its Listener.
+    case spawnListener(Channel, Generation)
+    case spawnCommand(JobID, body: [UInt8])
+    case signalChild(ChildKey, pid: Int32, signal: Int32)
+    /// To the command's whole process group.
+    case signalCommand(JobID, signal: Int32)
+    /// Kills what an earlier Supervisor left running, if it is still that process.
+    case killLeftover(JobID, CommandRecord)
+    case toUplink(SupervisorToUplink)
+    case toListener(Channel, SupervisorToListener)
+    case removeIngress(JobID)
+    /// Drops ingress sockets on the disk that belong to none of these jobs.
+    case keepIngress(only: Set<JobID>)
+    case answerControl(UInt64, [ChildReport], UplinkReport?)
+    case notifyReady
+    case notifyStopping
+    case notifyStatus(String)
+    case log(LogEntry)
+    case exit(Int32)
+  }
+
+  /// What the Supervisor's configuration says that matters here.
+  public struct Settings: Sendable {
+    /// Uplink's, sent first to each generation of it.
+    public var uplink: UplinkSettings
+    public var uplinkSocket: String
+    /// How long a command has after SIGTERM.
+    public var stopGrace: Duration
+
+    public init(uplink: UplinkSettings, uplinkSocket: String, stopGrace: Duration) {
+      self.uplink = uplink
+      self.uplinkSocket = uplinkSocket
+      self.stopGrace = stopGrace
+    }
+  }
+
+  enum Stage: Sendable, Equatable {
+    case running
+    /// Ordered stop, one step after the other, each until its deadline.
+    case stoppingCommands(until: Instant)
+    case closingJobs(until: Instant)
+    case stoppingListeners
+    case draining
+    case exited
+  }
+
+  let settings: Settings
+  var stage = Stage.running
+  var uplink: Child
+  var specs: Child
+  var jobs: [JobID: SupervisedJob] = [:]
+  var generation = Generation.none
+  var dice: Dice
+  var announcedReady = false
+  /// Whether this Supervisor has heard a whole inventory: from then on it knows every open job.
+  var hasInventory = false
+  var inventory: Set<JobID> = []
+  var uplinkState: UplinkState?
+  var exitCode = ExitCode.success
+  /// Questions of hordelinkctl that Uplink has not answered yet, with the time by which it must have.
+  var questions: [UInt64: Instant] = [:]
+  var actions: [Action] = []
+
+  /// - Parameter seed: of the jitter.
+  public init(settings: Settings, seed: UInt64, at now: Instant) {
+    self.settings = settings
+    dice = Dice(seed: seed)
+    uplink = Child(.uplink, at: now)
+    specs = Child(.listener(.specs), at: now)
+  }
+
+  /// What happened and when, and what to do about it, in order.
+  public mutating func handle(_ event: Event, at now: Instant) -> [Action] {
+    actions = []
+    switch event {
+    case .childSpawned(let key, let generation, let pid):
+      withChild(key) { if $0.isCurrent(generation) { $0.hasPID(pid) } }
+      log(.info, .childStarted, "\(key.name) started", child: key)
+    case .spawnFailed(let key, let generation, let reason):
+      guard child(key)?.isCurrent(generation) == true else { break }
+      log(.error, .childDied, "\(key.name) could not be started: \(reason)", child: key)
+      childDied(key, .code(ExitCode.software), at: now)
+    case .childExited(let key, let generation, let exit):
+      guard child(key)?.isCurrent(generation) == true else { break }
+      childDied(key, exit, at: now)
+    case .fromUplink(let message, let generation):
+      guard uplink.isCurrent(generation) else { break }
+      fromUplink(message, at: now)
+    case .fromListener(let channel, let message, let generation):
+      guard child(.listener(channel))?.isCurrent(generation) == true else { break }
+      fromListener(channel, message, at: now)
+    case .misbehaved(let key, let generation, let reason):
+      guard child(key)?.isCurrent(generation) == true else { break }
+      log(.error, .badMessage, "\(key.name) sent \(reason); it is replaced", child: key)
+      withChild(key) { $0.misbehaved(at: now) }
+    case .commandStarted(let job, let record): commandStarted(job, record)
+    case .commandFailed(let job, let reason): commandFailed(job, reason)
+    case .commandExited(let job, let exit): commandExited(job, exit)
+    case .controlQuery(let number, let query): ask(number, query, at: now)
+    case .stopRequested: stopRequested(at: now)
+    case .timeReached: break
+    }
+    carryOn(at: now)
+    return actions
+  }
+
+  /// When `timeReached` is wanted next.
+  public var nextDeadline: Instant? {
+    var deadlines = [uplink.nextDeadline, specs.nextDeadline, questions.values.min()]
+    for job in jobs.values {
+      deadlines.append(job.listener?.nextDeadline)
+      deadlines.append(job.teardown?.nextSignalAt)
+    }
+    switch stage {
+    case .stoppingCommands(let until), .closingJobs(let until): deadlines.append(until)
+    default: break
+    }
+    return deadlines.compactMap(\.self).min()
+  }
+
+  // MARK: Children
+
+  func child(_ key: ChildKey) -> Child? {
+    switch key {
+    case .uplink: uplink
+    case .listener(.specs): specs
+    case .listener(.job(let job)): jobs[job]?.listener
+    }
+  }
+
+  mutating func withChild(_ key: ChildKey, _ change: (inout Child) -> Void) {
+    switch key {
+    case .uplink: change(&uplink)
+    case .listener(.specs): change(&specs)
+    case .listener(.job(let job)):
+      if var child = jobs[job]?.listener {
+        change(&child)
+        jobs[job]?.listener = child
+      }
+    }
+  }
+
+  private mutating func childDied(_ key: ChildKey, _ exit: ProcessExit, at now: Instant) {
+    guard var child = child(key) else { return }
+    let pid = child.run?.pid
+    let generation = child.run?.generation
+    let wanted = !child.stopping
+    let decision = child.died(exit, at: now, dice: &dice)
+    withChild(key) { $0 = child }
+    func entry(_ priority: LogPriority, _ event: JournalEvent, _ what: String) -> LogEntry {
+      LogEntry(
+        priority, event, "\(key.name) \(exit)\(what)", child: key, pid: pid, generation: generation)
+    }
+    switch decision {
+    case .restart(let delay):
+      let when = delay == .zero ? "at once" : "in \(delay.wholeMilliseconds) ms"
+      actions.append(.log(entry(.warning, .childDied, "; its successor starts \(when)")))
+    case .passUp:
+      actions.append(
+        .log(
+          entry(
+            .critical, .configurationWrong,
+            ": the configuration is wrong, see its message above; mend it and start the service again")))
+      exitCode = ExitCode.configuration
+      beginStop(at: now)
+    case .end:
+      let expected = exit == .code(ExitCode.success) || !wanted
+      actions.append(
+        .log(entry(expected ? .info : .warning, expected ? .childEnded : .childDied, "; not replaced")))
+    }
+    if key == .uplink { uplinkIsGone(at: now) }
+    if case .listener(.job(let job)) = key, decision == .end { listenerEnded(job, at: now) }
+  }
+
+  private mutating func uplinkIsGone(at now: Instant) {
+    inventory = []
+    for number in questions.keys { answer(number, nil, at: now) }
+  }
+
+  private mutating func fromListener(_ channel: Channel, _ message: ListenerToSupervisor, at now: Instant) {
+    let key = ChildKey.listener(channel)
+    switch message {
+    case .ready:
+      withChild(key) { $0.becameReady(at: now) }
+      log(.info, .childReady, "\(key.name) is ready", child: key)
+      guard case .job(let id) = channel, let job = jobs[id] else { return }
+      // What its predecessor was told may have died with it.
+      if let exit = job.untoldExit { actions.append(.toListener(channel, .commandExited(exit))) }
+      tellListenerReady(id)
+    case .pong: withChild(key) { $0.answeredPing() }
+    case .log(let priority, let text): log(priority, .listenerMessage, text, child: key)
+    case .finished:
+      // It exits next. Its end is taken from its exit, which says the same with certainty.
+      break
+    }
+  }
+
+  // MARK: Time
+
+  /// Does what is due, for every child and every command, and moves an ordered stop along.
+  private mutating func carryOn(at now: Instant) {
+    advanceStop(at: now)
+    serve(.uplink, at: now)
+    serve(.listener(.specs), at: now)
+    for (id, job) in jobs {
+      if let due = job.listener?.nextDeadline, due <= now { serve(.listener(.job(id)), at: now) }
+      if let due = job.teardown?.nextSignalAt, due <= now,
+        let signal = jobs[id]?.teardown?.dueSignal(at: now)
+      {
+        actions.append(.signalCommand(id, signal: signal))
+      }
+    }
+    for (number, until) in questions where until <= now { answer(number, nil, at: now) }
+  }
+
+  private mutating func serve(_ key: ChildKey, at now: Instant) {
+    guard stage != .exited else { return }
+    while let demand = demand(key, at: now) {
+      switch demand {
+      case .spawn:
+        let next = generation.next
+        generation = next
+        withChild(key) { $0.spawned(next, at: now) }
+        spawn(key)
+      case .ping:
+        switch key {
+        case .uplink: actions.append(.toUplink(.ping(UInt64(now.nanoseconds))))
+        case .listener(let channel):
+          actions.append(.toListener(channel, .ping(UInt64(now.nanoseconds))))
+        }
+      case .signal(let signal, let hung):
+        if hung {
+          log(
+            .warning, .childHung,
+            "\(key.name) has not answered for \(Child.pingDeadline.wholeSeconds) s; it is killed and replaced",
+            child: key)
+        }
+        if let pid = child(key)?.run?.pid {
+          actions.append(.signalChild(key, pid: pid, signal: signal))
+        }
+      }
+    }
+  }
+
+  private mutating func demand(_ key: ChildKey, at now: Instant) -> Child.Demand? {
+    var demand: Child.Demand?
+    withChild(key) { demand = $0.demand(at: now) }
+    return demand
+  }
+
+  private mutating func spawn(_ key: ChildKey) {
+    switch key {
+    case .uplink:
+      actions.append(.spawnUplink(generation))
+      actions.append(.toUplink(.configure(settings.uplink)))
+    case .listener(let channel):
+      actions.append(.spawnListener(channel, generation))
+      actions.append(
+        .toListener(
+          channel,
+          .assign(
+            ListenerSettings(
+              job: key.job, uplinkSocket: settings.uplinkSocket, maxFrameBytes: settings.uplink.maxFrameBytes)
+          )))
+    }
+  }
+
+  mutating func log(
+    _ priority: LogPriority, _ event: JournalEvent, _ text: String, job: JobID? = nil, child key: ChildKey? = nil
+  ) {
+    let run = key.flatMap { child($0)?.run }
+    actions.append(
+      .log(
+        LogEntry(
+          priority, event, text, job: job, child: key, pid: run?.pid, generation: run?.generation)))
+  }
+}

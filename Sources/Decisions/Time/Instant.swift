@@ -1,0 +1,48 @@
+/// A point on the clock that decisions are given: nanoseconds on CLOCK_BOOTTIME, which counts through a
+/// suspend and never jumps (clock_gettime(2)).
+public struct Instant: Sendable, Hashable, Comparable {
+  public var nanoseconds: Int64
+
+  public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+  public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+
+  public static func + (instant: Instant, duration: Duration) -> Instant {
+    Instant(nanoseconds: instant.nanoseconds + duration.nanoseconds)
+  }
+
+  public static func - (left: Instant, right: Instant) -> Duration {
+    .nanoseconds(left.nanoseconds - right.nanoseconds)
+  }
+}
+
+extension Duration {
+  /// The duration in whole nanoseconds; those here are far below the 292 years that fit.
+  public var nanoseconds: Int64 {
+    components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+  }
+
+  /// The duration in whole seconds, rounded down.
+  public var wholeSeconds: Int { Int(components.seconds) }
+
+  /// The duration in whole milliseconds, rounded down.
+  public var wholeMilliseconds: Int { Int(nanoseconds / 1_000_000) }
+}
+
+/// The wall clock in milliseconds since 1970, for what must be compared across boots or shown to people.
+public struct WallTime: Sendable, Hashable {
+  public var milliseconds: Int64
+
+  public init(milliseconds: Int64) { self.milliseconds = milliseconds }
+}
+
+/// Both clocks at one moment.
+public struct Moment: Sendable, Hashable {
+  public var boot: Instant
+  public var wall: WallTime
+
+  public init(boot: Instant, wall: WallTime) {
+    self.boot = boot
+    self.wall = wall
+  }
+}

@@ -1,0 +1,31 @@
+import JSON
+
+/// What a text frame from the facilitator is taken for.
+public enum FacilitatorMessage: Sendable {
+  case response(Response)
+  /// With the frame itself: a job's command gets it exactly as received.
+  case jobRequest(JobRequest, raw: [UInt8])
+  case jobCheated(JobCheated, raw: [UInt8])
+  /// Anything else, with the reason in words for the log. The connection stays up.
+  case unsupported(reason: String)
+
+  /// The longest frame that is looked at: 16 MiB. Source: PROTOCOL.md, The facilitator's WebSocket.
+  public static let byteLimit = 16 << 20
+
+  /// Classifies a frame as the original would. Like the original, and unlike RFC 8259, it takes `NaN` and the
+  /// infinities for numbers: a cheat report with one in its details can carry a good signature.
+  public static func classify(_ frame: [UInt8]) -> FacilitatorMessage {
+    let value: JSONValue
+    do {
+      value = try JSONValue.parse(frame, limits: JSONLimits(bytes: byteLimit), nonFinite: true)
+    } catch { return .unsupported(reason: "\(error)") }
+    do {
+      switch value["message_type"] {
+      case nil: return .response(try Response(value))
+      case .string(JobRequest.messageType): return .jobRequest(try JobRequest(value), raw: frame)
+      case .string(JobCheated.messageType): return .jobCheated(try JobCheated(value), raw: frame)
+      default: return .unsupported(reason: "message_type: not one that a validator is sent")
+      }
+    } catch { return .unsupported(reason: "\(error)") }
+  }
+}

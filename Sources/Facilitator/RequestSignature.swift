@@ -1,0 +1,107 @@
+import Identity
+import JSON
+
+/// The signature that came with a request. Source: PROTOCOL.md, V2JobRequest.
+public struct RequestSignature: Sendable, Hashable {
+  /// The signer's ss58 address, as received.
+  public let signatory: String
+  /// Nanoseconds since 1970 by the signer's clock; no freshness is asked of it. Only 0 to 2^64-1 can be verified.
+  public let timestamp: DecimalInteger
+  /// 64 bytes when it is well formed.
+  public let bytes: [UInt8]
+
+  /// The signature in a validated model; nil for null.
+  init?(_ model: JSONValue?) {
+    guard let model, case .object = model, case .number(let timestamp) = model["timestamp_ns"],
+      let timestamp = DecimalInteger(json: timestamp),
+      let bytes = Base64.decodeLaxly((model["signature"]?.stringValue ?? "").utf8)
+    else { return nil }
+    signatory = model["signatory"]?.stringValue ?? ""
+    self.timestamp = timestamp
+    self.bytes = bytes
+  }
+
+  /// 32 bytes that tell this signature from every other: the first half of its BLAKE2b-512. A known one under a
+  /// new uuid is a replay (DESIGN.md, One job).
+  public var fingerprint: [UInt8] { Array(Blake2b.hash512(bytes).prefix(32)) }
+}
+
+/// The addresses whose signatures count: the validator's own hotkey and the trusted list.
+public struct TrustedSigners: Sendable {
+  private let addresses: Set<[UInt8]>
+
+  /// Trusts the owners of `keys`.
+  public init(_ keys: some Sequence<PublicKey>) { addresses = Set(keys.map { Array($0.ss58.utf8) }) }
+
+  /// Whether `signatory` is one of them, letter for letter.
+  public func contains(_ signatory: String) -> Bool { addresses.contains(Array(signatory.utf8)) }
+}
+
+/// Why a request's signature does not hold.
+public enum VerificationError: Error, Hashable, CustomStringConvertible {
+  case missing
+  case untrustedSigner(String)
+  /// The signatory is no ss58 address.
+  case invalidSignatory(String)
+  /// The signature is not 64 bytes.
+  case malformed(bytes: Int)
+  case timestampOutOfRange(String)
+  case badSignature
+
+  public var description: String {
+    switch self {
+    case .missing: "the request has no signature; sign it"
+    case .untrustedSigner(let address):
+      "the signer \(Self.shortened(address)) is not trusted; add it to jobs.trusted_signers if it should be"
+    case .invalidSignatory(let address):
+      "the signer \(Self.shortened(address)) is not an ss58 address; sign with a Bittensor hotkey"
+    case .malformed(let bytes):
+      "the signature has \(bytes) bytes; an sr25519 signature has \(Signature.count)"
+    case .timestampOutOfRange(let text):
+      "the signature's timestamp \(Self.shortened(text)) does not fit 64 bits; send nanoseconds since 1970"
+    case .badSignature: "the signature is not the signer's over this request; sign what is sent"
+    }
+  }
+
+  private static func shortened(_ text: String) -> String {
+    String(reflecting: String(text.unicodeScalars.prefix(64)))
+  }
+}
+
+/// A request that someone answers for with a signature.
+public protocol SignedRequest: Sendable {
+  var signature: RequestSignature? { get }
+  /// What is hashed behind the timestamp.
+  var hashedPayload: [UInt8] { get }
+}
+
+extension SignedRequest {
+  /// The 64 bytes that are signed: BLAKE2b-512 of the timestamp in 8 big-endian bytes and the payload.
+  public func digest(timestamp: UInt64) -> [UInt8] {
+    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: timestamp >> UInt64(56 - 8 * $0)) }
+    return Blake2b.hash512(bytes, hashedPayload)
+  }
+
+  /// Checks that a trusted signer signed this request. Whether the signer is trusted is looked at first, so that
+  /// a stranger costs no curve arithmetic.
+  public func verify(trusted: TrustedSigners) throws(VerificationError) {
+    guard let signature else { throw .missing }
+    guard trusted.contains(signature.signatory) else { throw .untrustedSigner(signature.signatory) }
+    try verifySignature()
+  }
+
+  /// Checks that whoever is named as the signer signed this request.
+  public func verifySignature() throws(VerificationError) {
+    guard let signature else { throw .missing }
+    guard let timestamp = signature.timestamp.uint64 else {
+      throw .timestampOutOfRange(signature.timestamp.text)
+    }
+    let key: PublicKey
+    do { key = try PublicKey(ss58: signature.signatory) } catch {
+      throw .invalidSignatory(signature.signatory)
+    }
+    let bytes: Signature
+    do { bytes = try Signature(signature.bytes) } catch { throw .malformed(bytes: signature.bytes.count) }
+    guard key.verify(signature: bytes, message: digest(timestamp: timestamp)) else { throw .badSignature }
+  }
+}

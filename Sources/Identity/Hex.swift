@@ -1,0 +1,72 @@
+/// Hexadecimal text.
+public enum Hex {
+  /// Whether a text carries `0x` in front.
+  public enum Prefix: Sendable {
+    /// `0x` must be there.
+    case required
+    /// `0x` must not be there.
+    case forbidden
+    /// Either will do.
+    case optional
+  }
+
+  /// `bytes` in lower case, two digits a byte, without `0x`.
+  public static func encode(_ bytes: some Collection<UInt8>) -> String {
+    var digits: [UInt8] = []
+    digits.reserveCapacity(2 * bytes.count)
+    for byte in bytes {
+      digits.append(digit(byte >> 4))
+      digits.append(digit(byte & 0x0F))
+    }
+    return String(decoding: digits, as: UTF8.self)
+  }
+
+  /// The bytes that `text` spells, in either case.
+  ///
+  /// - Parameters:
+  ///   - text: the text; nothing but digits and, where `prefix` allows it, `0x` in front.
+  ///   - what: what an error calls the text.
+  ///   - prefix: whether `0x` must, may, or must not be in front.
+  /// - Throws: ``IdentityError/notHexadecimal(what:)``.
+  public static func decode(
+    _ text: String, named what: String = "the text", prefix: Prefix = .optional
+  ) throws(IdentityError) -> [UInt8] {
+    var digits = text.utf8[...]
+    let hasPrefix = digits.starts(with: "0x".utf8)
+    switch prefix {
+    case .required where !hasPrefix, .forbidden where hasPrefix: throw .notHexadecimal(what: what)
+    default: if hasPrefix { digits = digits.dropFirst(2) }
+    }
+    guard digits.count.isMultiple(of: 2) else { throw .notHexadecimal(what: what) }
+    var bytes: [UInt8] = []
+    // Reserved so that the bytes never move: a caller that wipes them wipes the only copy.
+    bytes.reserveCapacity(digits.count / 2)
+    var high: UInt8?
+    for character in digits {
+      guard let value = value(character) else {
+        wipe(&bytes)
+        throw .notHexadecimal(what: what)
+      }
+      if let first = high {
+        bytes.append(first << 4 | value)
+        high = nil
+      } else {
+        high = value
+      }
+    }
+    return bytes
+  }
+
+  private static func digit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+  }
+
+  private static func value(_ digit: UInt8) -> UInt8? {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+}

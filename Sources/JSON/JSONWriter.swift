@@ -1,0 +1,128 @@
+/// How a value is written as text.
+public struct JSONStyle: Sendable, Hashable {
+  /// After a comma and after a colon.
+  var space: Bool
+  /// Whether everything outside printable ASCII is escaped.
+  var asciiOnly: Bool
+  var sortedNames: Bool
+  /// Whether numbers are read and written again as Python would, instead of kept as they are.
+  var pythonNumbers: Bool
+
+  /// As pydantic's `model_dump_json` writes: no spaces, UTF-8, members in order, numbers as they are, `null`
+  /// for numbers that are not finite.
+  public static let compact = JSONStyle(
+    space: false, asciiOnly: false, sortedNames: false, pythonNumbers: false)
+
+  /// As Python's `json.dumps` writes: `", "` and `": "`, ASCII escapes, members in order.
+  public static let python = JSONStyle(space: true, asciiOnly: true, sortedNames: false, pythonNumbers: true)
+
+  /// As Python's `json.dumps(sort_keys=True)` writes: names sorted by code point.
+  public static let pythonSorted = JSONStyle(
+    space: true, asciiOnly: true, sortedNames: true, pythonNumbers: true)
+}
+
+extension JSONValue {
+  /// Appends this value's text to `bytes`.
+  public func write(_ style: JSONStyle, to bytes: inout [UInt8]) {
+    switch self {
+    case .null: bytes += "null".utf8
+    case .bool(let value): bytes += (value ? "true" : "false").utf8
+    case .number(let text): bytes += style.number(text).utf8
+    case .string(let text): style.writeString(text, to: &bytes)
+    case .array(let elements):
+      bytes.append(UInt8(ascii: "["))
+      for (index, element) in elements.enumerated() {
+        if index > 0 { style.writeComma(to: &bytes) }
+        element.write(style, to: &bytes)
+      }
+      bytes.append(UInt8(ascii: "]"))
+    case .object(var members):
+      if style.sortedNames { members.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) } }
+      bytes.append(UInt8(ascii: "{"))
+      for (index, member) in members.enumerated() {
+        if index > 0 { style.writeComma(to: &bytes) }
+        style.writeString(member.name, to: &bytes)
+        bytes.append(UInt8(ascii: ":"))
+        if style.space { bytes.append(UInt8(ascii: " ")) }
+        member.value.write(style, to: &bytes)
+      }
+      bytes.append(UInt8(ascii: "}"))
+    }
+  }
+
+  /// This value's text, in UTF-8.
+  public func text(_ style: JSONStyle) -> [UInt8] {
+    var bytes: [UInt8] = []
+    write(style, to: &bytes)
+    return bytes
+  }
+}
+
+extension JSONStyle {
+  fileprivate func writeComma(to bytes: inout [UInt8]) {
+    bytes.append(UInt8(ascii: ","))
+    if space { bytes.append(UInt8(ascii: " ")) }
+  }
+
+  fileprivate func number(_ text: String) -> String {
+    if !pythonNumbers {
+      // NaN and the infinities alone end in a letter.
+      guard let last = text.utf8.last, last <= UInt8(ascii: "9") else { return "null" }
+      return text
+    }
+    if let integer = DecimalInteger(json: text) { return integer.text }
+    return Double(jsonNumber: text).map(FloatText.python) ?? "null"
+  }
+
+  fileprivate func writeString(_ text: String, to bytes: inout [UInt8]) {
+    bytes.append(UInt8(ascii: "\""))
+    if asciiOnly {
+      for scalar in text.unicodeScalars { writeASCII(scalar, to: &bytes) }
+    } else {
+      var text = text
+      text.withUTF8 { writeUTF8($0, to: &bytes) }
+    }
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// Appends whole runs: most strings hold nothing to escape.
+  private func writeUTF8(_ text: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
+    var runStart = 0
+    for (index, byte) in text.enumerated()
+    where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+      bytes += text[runStart..<index]
+      writeEscape(UInt16(byte), to: &bytes)
+      runStart = index + 1
+    }
+    bytes += text[runStart...]
+  }
+
+  private func writeASCII(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {
+    let code = scalar.value
+    if code >= 0x20, code < 0x7f, scalar != "\"", scalar != "\\" {
+      bytes.append(UInt8(code))
+    } else {
+      for unit in UTF16.encode(scalar) ?? Unicode.UTF16.encodedReplacementCharacter {
+        writeEscape(unit, to: &bytes)
+      }
+    }
+  }
+
+  private func writeEscape(_ unit: UInt16, to bytes: inout [UInt8]) {
+    bytes.append(UInt8(ascii: "\\"))
+    switch unit {
+    case 0x22: bytes.append(UInt8(ascii: "\""))
+    case 0x5c: bytes.append(UInt8(ascii: "\\"))
+    case 0x08: bytes.append(UInt8(ascii: "b"))
+    case 0x09: bytes.append(UInt8(ascii: "t"))
+    case 0x0a: bytes.append(UInt8(ascii: "n"))
+    case 0x0c: bytes.append(UInt8(ascii: "f"))
+    case 0x0d: bytes.append(UInt8(ascii: "r"))
+    default:
+      let digits = String(unit, radix: 16)
+      bytes.append(UInt8(ascii: "u"))
+      bytes += String(repeating: "0", count: 4 - digits.utf8.count).utf8
+      bytes += digits.utf8
+    }
+  }
+}

@@ -1,0 +1,322 @@
+import Decisions
+import Messages
+import Platform
+
+/// The Listener's loop: turns what happens on its sockets into events and carries out what is decided.
+final class Loop {
+  private enum Token {
+    static let control: UInt64 = 0
+    static let listening: UInt64 = 1
+    static let uplink: UInt64 = 2
+    static let firstWorker: UInt64 = 16
+  }
+
+  /// Connections served at once; more wait in the backlog.
+  private static let connectionLimit = 256
+  /// What a worker may leave unread of its answers, in bytes.
+  private static let unreadAnswers = 1 << 20
+
+  private let settings: ListenerSettings
+  private let generation: Generation
+  private let poller: Poller
+  private let control: FrameConnection
+  private let listening: Descriptor
+  private var uplink: FrameConnection?
+  private var workers: [UInt64: Worker] = [:]
+  private var nextWorker = Token.firstWorker
+  private var core: ListenerCore
+  private var draining = false
+  private var accepting = true
+
+  init(
+    settings: ListenerSettings, generation: Generation, control: FrameConnection, listening: Descriptor
+  ) throws(SystemError) {
+    self.settings = settings
+    self.generation = generation
+    self.control = control
+    self.listening = listening
+    poller = try Poller()
+    core = ListenerCore(settings: settings)
+    try listening.setNonBlocking()
+    try poller.watch(control.socket, token: Token.control, read: true, write: false)
+    try poller.watch(listening, token: Token.listening, read: true, write: false)
+  }
+
+  private var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }
+
+  /// Runs until the Listener's work is done; returns its exit code.
+  func run() throws(SystemError) -> Int32 {
+    if let code = try carryOut(core.start()) { return code }
+    // What came with the assignment has been read already.
+    if let code = try serveControl(readable: false) { return code }
+    while true {
+      for ready in try poller.wait(timeout: timeout) {
+        let code =
+          switch ready.token {
+          case Token.control: try serveControl(readable: ready.readable || ready.hungUp)
+          case Token.listening: try acceptWorkers()
+          case Token.uplink: try serveUplink(ready)
+          default: try serveWorker(ready)
+          }
+        if let code { return code }
+      }
+      if draining, let code = try drain() { return code }
+      if let due = core.nextDeadline, due <= now, let code = try handle(.timeReached) { return code }
+    }
+  }
+
+  private var timeout: Int32? {
+    if draining, workers.values.contains(where: { !$0.paused && !$0.isEmpty }) { return 0 }
+    return core.nextDeadline.map { Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1)) }
+  }
+
+  private func handle(_ event: ListenerCore.Event) throws(SystemError) -> Int32? {
+    try carryOut(core.handle(event, at: now))
+  }
+
+  // MARK: Actions
+
+  private func carryOut(_ actions: [ListenerCore.Action]) throws(SystemError) -> Int32? {
+    for action in actions {
+      switch action {
+      case .connectUplink: if let code = try connectUplink() { return code }
+      case .toUplink(let message): try send(message)
+      case .toSupervisor(let message):
+        guard tell(message) else { return ExitCode.success }
+      case .answer(let id, let requestID, let answer):
+        guard let worker = workers[id.number] else { continue }
+        do {
+          try worker.connection.send(Worker.frame(answer, id: requestID))
+          try watch(worker)
+        } catch {
+          // It has gone without its answer; it will ask again on another connection.
+          if let code = try forget(worker) { return code }
+        }
+      case .close(let id):
+        workers[id.number] = nil
+        try resumeAccepting()
+      case .pauseReading(let id):
+        guard let worker = workers[id.number] else { continue }
+        worker.paused = true
+        try watch(worker)
+      case .resumeReading(let id):
+        guard let worker = workers[id.number] else { continue }
+        worker.paused = false
+        try watch(worker)
+        if let code = try takeRequests(worker) { return code }
+      case .drain:
+        draining = true
+        for worker in workers.values { worker.isEmpty = worker.finishedReading }
+      case .exit(let code): return code
+      }
+    }
+    return nil
+  }
+
+  /// Returns false when the Supervisor is gone.
+  private func tell(_ message: ListenerToSupervisor) -> Bool {
+    do {
+      try control.send(message.frame(generation: generation))
+      try watchControl()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private func watchControl() throws(SystemError) {
+    try poller.watch(control.socket, token: Token.control, read: true, write: control.wantsToWrite)
+  }
+
+  private func connectUplink() throws(SystemError) -> Int32? {
+    do {
+      let connection = FrameConnection(
+        try UnixSocket.connect(to: settings.uplinkSocket), limit: Limits.updateOverheadBytes,
+        outgoingLimit: 4 * (settings.maxFrameBytes + Limits.updateOverheadBytes))
+      uplink = connection
+      try poller.watch(connection.socket, token: Token.uplink, read: true, write: false)
+      return try handle(.uplinkConnected)
+    } catch {
+      // Its backlog is full or its socket is being made: tried again shortly.
+      return try handle(.uplinkLost)
+    }
+  }
+
+  private func send(_ message: ListenerToUplink) throws(SystemError) {
+    guard let uplink else { return }
+    do {
+      try uplink.send(message.frame(generation: generation))
+      try poller.watch(uplink.socket, token: Token.uplink, read: true, write: uplink.wantsToWrite)
+    } catch {
+      // The loss shows as the end of the socket when it is next read, and is handled there.
+      uplink.shutDown()
+    }
+  }
+
+  // MARK: The Supervisor
+
+  private func serveControl(readable: Bool) throws(SystemError) -> Int32? {
+    do {
+      if readable { try control.fill() }
+      try control.flush()
+      try watchControl()
+      while let (message, _) = try control.next(SupervisorToListener.self) {
+        if let code = try handle(.fromSupervisor(message)) { return code }
+      }
+    } catch let error as FrameConnection.Failure {
+      complain("the Supervisor sent \(error)")
+      return ExitCode.software
+    } catch let error as SystemError {
+      throw error
+    } catch {
+      return ExitCode.software
+    }
+    // End of file: the Supervisor is gone, and so are its children.
+    return control.atEnd ? ExitCode.success : nil
+  }
+
+  // MARK: Uplink
+
+  private func serveUplink(_ ready: Poller.Ready) throws(SystemError) -> Int32? {
+    guard let connection = uplink else { return nil }
+    do {
+      if ready.writable {
+        try connection.flush()
+        try poller.watch(
+          connection.socket, token: Token.uplink, read: true, write: connection.wantsToWrite)
+      }
+      if ready.readable || ready.hungUp { try connection.fill() }
+      while let (message, _) = try connection.next(UplinkToListener.self) {
+        if let code = try handle(.fromUplink(message)) { return code }
+      }
+      if !connection.atEnd { return nil }
+    } catch let error as SystemError {
+      throw error
+    } catch let error as FrameConnection.Failure {
+      if case .frame = error {
+        guard tell(.log(.error, "Uplink sent \(error); its connection is closed and made anew")) else {
+          return ExitCode.success
+        }
+      }
+    } catch {
+      return ExitCode.software
+    }
+    uplink = nil
+    return try handle(.uplinkLost)
+  }
+
+  // MARK: Workers
+
+  private func acceptWorkers() throws(SystemError) -> Int32? {
+    while workers.count < Self.connectionLimit {
+      guard let socket = try UnixSocket.accept(listening) else { return nil }
+      guard try UnixSocket.isAllowed(UnixSocket.peer(of: socket), of: socket) else {
+        guard tell(.log(.warning, "a connection of another user, outside of our group, is closed")) else {
+          return ExitCode.success
+        }
+        continue
+      }
+      let worker = Worker(
+        id: ConnectionID(nextWorker),
+        connection: FrameConnection(
+          socket, limit: settings.maxFrameBytes, outgoingLimit: Self.unreadAnswers))
+      nextWorker += 1
+      workers[worker.id.number] = worker
+      try watch(worker)
+      if let code = try handle(.workerConnected(worker.id)) { return code }
+    }
+    accepting = false
+    try poller.watch(listening, token: Token.listening, read: false, write: false)
+    return nil
+  }
+
+  private func resumeAccepting() throws(SystemError) {
+    guard !accepting, workers.count < Self.connectionLimit else { return }
+    accepting = true
+    try poller.watch(listening, token: Token.listening, read: true, write: false)
+  }
+
+  private func watch(_ worker: Worker) throws(SystemError) {
+    try poller.watch(
+      worker.connection.socket, token: worker.id.number, read: !worker.paused && !worker.finishedReading,
+      write: worker.connection.wantsToWrite)
+  }
+
+  private func serveWorker(_ ready: Poller.Ready) throws(SystemError) -> Int32? {
+    guard let worker = workers[ready.token] else { return nil }
+    do {
+      if ready.writable {
+        try worker.connection.flush()
+        try watch(worker)
+      }
+    } catch let error as SystemError {
+      throw error
+    } catch {
+      return try forget(worker)
+    }
+    if worker.paused {
+      // Its end would be announced again and again until it is read from.
+      if ready.hungUp { poller.unwatch(worker.connection.socket) }
+      return nil
+    }
+    if ready.readable || ready.hungUp {
+      if let code = try readOnce(worker) { return code }
+    }
+    // Nobody is left to hear an answer; what was sent before has been read, or waits paused until it is.
+    if ready.hungUp, worker.finishedReading, workers[ready.token] != nil { return try forget(worker) }
+    return nil
+  }
+
+  private func readOnce(_ worker: Worker) throws(SystemError) -> Int32? {
+    do {
+      worker.isEmpty = try !worker.connection.fill()
+    } catch {
+      return try forget(worker)
+    }
+    return try takeRequests(worker)
+  }
+
+  /// Hands over the whole frames that have been read, as long as the worker is not paused.
+  private func takeRequests(_ worker: Worker) throws(SystemError) -> Int32? {
+    while !worker.paused, !worker.finishedReading, workers[worker.id.number] != nil {
+      let request: WorkerRequest?
+      do {
+        request = try worker.nextRequest(job: settings.job, limit: settings.maxFrameBytes)
+      } catch {
+        return try forget(worker)
+      }
+      guard let request else {
+        guard worker.connection.atEnd else { return nil }
+        worker.finishedReading = true
+        worker.isEmpty = true
+        try watch(worker)
+        return try handle(.workerAtEnd(worker.id))
+      }
+      if case .wrong(_, _, closes: true) = request.content {
+        worker.finishedReading = true
+        worker.isEmpty = true
+      }
+      if let code = try handle(.workerRequest(worker.id, request)) { return code }
+    }
+    return nil
+  }
+
+  private func forget(_ worker: Worker) throws(SystemError) -> Int32? {
+    workers[worker.id.number] = nil
+    try resumeAccepting()
+    return try handle(.workerClosed(worker.id))
+  }
+
+  /// Reads everything that has been sent so far: the whole backlog, and each connection until nothing is left.
+  private func drain() throws(SystemError) -> Int32? {
+    if let code = try acceptWorkers() { return code }
+    for worker in workers.values where !worker.paused && !worker.isEmpty {
+      if let code = try readOnce(worker) { return code }
+    }
+    guard accepting, workers.values.allSatisfy(\.isEmpty) else { return nil }
+    draining = false
+    return try handle(.drained)
+  }
+
+  private func complain(_ text: String) { _ = tell(.log(.error, text)) }
+}

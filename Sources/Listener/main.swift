@@ -1,0 +1,51 @@
+// hordelink-listener: the ear. Hears one job's channel and hands what it hears to Uplink.
+//
+// Started by hordelink-supervisor only, with the descriptors of Messages/Identifiers.swift.
+
+import Glibc
+import Messages
+import Platform
+
+func complain(_ text: String) {
+  let line = Array("hordelink-listener: \(text)\n".utf8)
+  _ = write(STDERR_FILENO, line, line.count)
+}
+
+/// The first message says whose channel to hear.
+func assignment(
+  _ control: FrameConnection
+) throws(FrameConnection.Failure) -> (ListenerSettings, Generation)? {
+  while true {
+    guard try control.fill(), !control.atEnd else { return nil }
+    guard let (message, generation) = try control.next(SupervisorToListener.self) else { continue }
+    guard case .assign(let settings) = message else { continue }
+    return (settings, generation)
+  }
+}
+
+func run() -> Int32 {
+  let socket = Descriptor(owning: InheritedDescriptor.control)
+  let listening = Descriptor(owning: InheritedDescriptor.listening)
+  do {
+    try socket.setCloseOnExec()
+    try listening.setCloseOnExec()
+  } catch {
+    complain("is started by hordelink-supervisor and by nothing else")
+    return ExitCode.usage
+  }
+  let control = FrameConnection(
+    socket, limit: Limits.updateOverheadBytes, outgoingLimit: Limits.updateOverheadBytes)
+  do {
+    // Nothing else is to be done before the assignment, so this one wait may block.
+    try socket.setNonBlocking(false)
+    guard let (settings, generation) = try assignment(control) else { return ExitCode.success }
+    try socket.setNonBlocking()
+    let loop = try Loop(settings: settings, generation: generation, control: control, listening: listening)
+    return try loop.run()
+  } catch {
+    complain("\(error)")
+    return ExitCode.software
+  }
+}
+
+exit(run())

@@ -1,0 +1,48 @@
+/// Which run of a child a message belongs to. The Supervisor numbers every spawn anew, never twice in its life.
+public struct Generation: Sendable, Hashable, Comparable, CustomStringConvertible {
+  public let number: UInt64
+
+  public init(_ number: UInt64) { self.number = number }
+  /// Where no child is involved.
+  public static let none = Generation(0)
+
+  public var next: Generation { Generation(number + 1) }
+  public var description: String { String(number) }
+  public static func < (left: Generation, right: Generation) -> Bool { left.number < right.number }
+}
+
+/// The number a Listener gives an update, counted up from 1 in each generation.
+public struct SequenceNumber: Sendable, Hashable, Comparable, CustomStringConvertible {
+  public let number: UInt64
+
+  public init(_ number: UInt64) { self.number = number }
+
+  public var next: SequenceNumber { SequenceNumber(number + 1) }
+  public var description: String { String(number) }
+  public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.number < right.number }
+}
+
+/// Where a child finds what it inherits. Everything above is closed in it.
+public enum InheritedDescriptor {
+  /// The socket to the Supervisor. End of file on it means that the Supervisor is gone.
+  public static let control: Int32 = 3
+  /// The listening socket the child serves: Uplink's own, a job's ingress socket, or the one for specs.
+  public static let listening: Int32 = 4
+  /// How many descriptors a child of ours inherits, standard ones included.
+  public static let count: Int32 = 5
+}
+
+/// Exit codes that mean something between our processes. Source: sysexits.h.
+public enum ExitCode {
+  public static let success: Int32 = 0
+  /// EX_USAGE: started in a way that cannot work, by hand for one.
+  public static let usage: Int32 = 64
+  /// EX_SOFTWARE: a message that cannot be, or a state that must not be.
+  public static let software: Int32 = 70
+  /// EX_IOERR: the disk or the database failed.
+  public static let io: Int32 = 74
+  /// EX_TEMPFAIL: the lock is held by another process.
+  public static let locked: Int32 = 75
+  /// EX_CONFIG: the configuration is wrong, and no restart mends it.
+  public static let configuration: Int32 = 78
+}

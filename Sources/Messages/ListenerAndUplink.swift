@@ -1,0 +1,138 @@
+import MessagePack
+
+/// What a Listener tells Uplink, over Uplink's socket. The frame's generation is the Listener's.
+public enum ListenerToUplink: Message {
+  /// The first message: whose channel this is; nil for machine specs.
+  case hello(JobID?)
+  /// A checked update. `metadata` is JSON, or nil for null.
+  case update(SequenceNumber, JobStatus, metadata: [UInt8]?)
+  /// A checked machine-specs message, as the facilitator's frame without our hotkey.
+  case specs(SequenceNumber, MachineSpecs)
+  /// The job's command has exited, behind everything it sent.
+  case commandExited(CommandExit)
+
+  public static var conversation: String { "Listener to Uplink" }
+
+  public var kind: UInt8 {
+    switch self {
+    case .hello: 1
+    case .update: 2
+    case .specs: 3
+    case .commandExited: 4
+    }
+  }
+
+  public var fields: [MessagePackValue] {
+    switch self {
+    case .hello(let job): [job.map { .job($0) } ?? .null]
+    case .update(let number, let status, let metadata):
+      [.number(number.number), .status(status), metadata.map { .binary($0) } ?? .null]
+    case .specs(let number, let specs): [.number(number.number), specs.value]
+    case .commandExited(let exit): [exit.value]
+    }
+  }
+
+  public init(kind: UInt8, fields: inout FieldReader) throws(FrameError) {
+    switch kind {
+    case 1: self = .hello(try fields.optional("job") { JobID($0) })
+    case 2:
+      self = .update(
+        SequenceNumber(try fields.uint("sequence")), try fields.status("status"),
+        metadata: try fields.optional("metadata") { [UInt8]($0) })
+    case 3: self = .specs(SequenceNumber(try fields.uint("sequence")), try fields.part("specs"))
+    case 4: self = .commandExited(try fields.part("exit"))
+    default: throw .unknownKind(kind, conversation: Self.conversation)
+    }
+  }
+}
+
+/// What Uplink tells a Listener.
+public enum UplinkToListener: Message {
+  /// The answer to hello. `ended`: the job has its terminal status already.
+  case welcome(ended: Bool)
+  /// The answer to hello for a job that is not open.
+  case unknownJob
+  /// The update of that number is committed.
+  case stored(SequenceNumber)
+  /// The update of that number is refused and never will be stored.
+  case refused(SequenceNumber, WorkerErrorCode, String)
+  /// That the command has exited is committed.
+  case exitStored
+  /// The job has a terminal status: whatever is new from here on is answered `job_closed`.
+  case ended
+
+  public static var conversation: String { "Uplink to Listener" }
+
+  public var kind: UInt8 {
+    switch self {
+    case .welcome: 1
+    case .unknownJob: 2
+    case .stored: 3
+    case .refused: 4
+    case .exitStored: 5
+    case .ended: 6
+    }
+  }
+
+  public var fields: [MessagePackValue] {
+    switch self {
+    case .welcome(let ended): [.bool(ended)]
+    case .unknownJob, .exitStored, .ended: []
+    case .stored(let number): [.number(number.number)]
+    case .refused(let number, let code, let text):
+      [.number(number.number), .string(code.rawValue), .string(text)]
+    }
+  }
+
+  public init(kind: UInt8, fields: inout FieldReader) throws(FrameError) {
+    switch kind {
+    case 1: self = .welcome(ended: try fields.bool("ended"))
+    case 2: self = .unknownJob
+    case 3: self = .stored(SequenceNumber(try fields.uint("sequence")))
+    case 4:
+      self = .refused(
+        SequenceNumber(try fields.uint("sequence")),
+        try fields.next("code") { String($0).flatMap(WorkerErrorCode.init(rawValue:)) },
+        try fields.string("message"))
+    case 5: self = .exitStored
+    case 6: self = .ended
+    default: throw .unknownKind(kind, conversation: Self.conversation)
+    }
+  }
+}
+
+/// The codes of the errors a worker is answered with (DESIGN.md, the worker's protocol).
+public enum WorkerErrorCode: String, Sendable, Hashable {
+  /// Not a frame of ours; the connection is closed when its length cannot be trusted.
+  case malformed
+  /// A field is missing or wrong; the message names it.
+  case invalid
+  /// The update is for another job than this socket's.
+  case wrongJob = "wrong_job"
+  /// The job has its terminal status.
+  case jobClosed = "job_closed"
+  /// The frame is above `max_frame_bytes`.
+  case tooLarge = "too_large"
+}
+
+/// Machine specs on their way to the facilitator. Source: PROTOCOL.md, V0MachineSpecsUpdate.
+public struct MachineSpecs: MessagePart, Hashable {
+  public var minerHotkey: String
+  public var batchID: String
+  /// Compact JSON, byte for byte as the original would send it.
+  public var specs: [UInt8]
+
+  public init(minerHotkey: String, batchID: String, specs: [UInt8]) {
+    self.minerHotkey = minerHotkey
+    self.batchID = batchID
+    self.specs = specs
+  }
+
+  public var fields: [MessagePackValue] { [.string(minerHotkey), .string(batchID), .binary(specs)] }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    minerHotkey = try fields.string("miner hotkey")
+    batchID = try fields.string("batch id")
+    specs = try fields.bytes("specs")
+  }
+}

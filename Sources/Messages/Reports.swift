@@ -1,0 +1,188 @@
+import MessagePack
+
+/// What hordelinkctl can ask of Uplink through the Supervisor.
+public enum UplinkQuery: UInt8, Sendable, Hashable {
+  case status = 1
+  case jobs = 2
+  case queue = 3
+}
+
+/// The facilitator connection and the outbox in a few words, for the status line and `hordelinkctl status`.
+public struct UplinkState: MessagePart, Hashable {
+  /// The session's state by its name: connecting, authenticating, ready, draining, waiting, closed.
+  public var session: String
+  /// Why the connection was last lost or refused; empty when it never was.
+  public var lastLoss: String
+  public var openJobs: Int
+  /// Updates stored and not yet accepted by the facilitator.
+  public var queued: Int
+  public var inFlight: Int
+  /// Updates accepted by the facilitator since this Uplink started.
+  public var delivered: Int
+  /// Updates given up on, kept as dead letters.
+  public var dead: Int
+
+  public init(
+    session: String, lastLoss: String, openJobs: Int, queued: Int, inFlight: Int, delivered: Int, dead: Int
+  ) {
+    self.session = session
+    self.lastLoss = lastLoss
+    self.openJobs = openJobs
+    self.queued = queued
+    self.inFlight = inFlight
+    self.delivered = delivered
+    self.dead = dead
+  }
+
+  public var fields: [MessagePackValue] {
+    [
+      .string(session), .string(lastLoss), .int(openJobs), .int(queued), .int(inFlight), .int(delivered),
+      .int(dead),
+    ]
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    session = try fields.string("session")
+    lastLoss = try fields.string("last loss")
+    openJobs = try fields.int("open jobs")
+    queued = try fields.int("queued")
+    inFlight = try fields.int("in flight")
+    delivered = try fields.int("delivered")
+    dead = try fields.int("dead")
+  }
+}
+
+/// One open job.
+public struct JobReport: MessagePart, Hashable {
+  public var job: JobID
+  public var phase: JobPhase
+  /// The statuses stored so far.
+  public var statuses: [JobStatus]
+  public var queued: Int
+
+  public init(job: JobID, phase: JobPhase, statuses: [JobStatus], queued: Int) {
+    self.job = job
+    self.phase = phase
+    self.statuses = statuses
+    self.queued = queued
+  }
+
+  public var fields: [MessagePackValue] {
+    [
+      .job(job), .int(Int64(phase.rawValue)), .array(statuses.map { .status($0) }), .int(queued),
+    ]
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    job = try fields.job("job")
+    phase = try fields.next("phase") { $0.raw(JobPhase.init(rawValue:)) }
+    statuses = try fields.next("statuses") { value in
+      guard case .array(let values) = value else { return nil }
+      let statuses = values.compactMap { $0.raw(JobStatus.init(rawValue:)) }
+      return statuses.count == values.count ? statuses : nil
+    }
+    queued = try fields.int("queued")
+  }
+}
+
+/// One update that waits for the facilitator.
+public struct QueueEntry: MessagePart, Hashable {
+  public var id: Int
+  public var job: JobID
+  public var status: JobStatus
+  /// How often the facilitator has refused it.
+  public var attempts: Int
+  public var inFlight: Bool
+
+  public init(id: Int, job: JobID, status: JobStatus, attempts: Int, inFlight: Bool) {
+    self.id = id
+    self.job = job
+    self.status = status
+    self.attempts = attempts
+    self.inFlight = inFlight
+  }
+
+  public var fields: [MessagePackValue] {
+    [.int(id), .job(job), .status(status), .int(attempts), .bool(inFlight)]
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    id = try fields.int("id")
+    job = try fields.job("job")
+    status = try fields.status("status")
+    attempts = try fields.int("attempts")
+    inFlight = try fields.bool("in flight")
+  }
+}
+
+/// Uplink's answer to a query: the part that was asked for, the others empty.
+public struct UplinkReport: MessagePart, Hashable {
+  public var state: UplinkState
+  public var jobs: [JobReport]
+  /// The head of the outbox, at most a thousand entries.
+  public var queue: [QueueEntry]
+
+  public init(state: UplinkState, jobs: [JobReport] = [], queue: [QueueEntry] = []) {
+    self.state = state
+    self.jobs = jobs
+    self.queue = queue
+  }
+
+  public var fields: [MessagePackValue] {
+    [state.value, .array(jobs.map(\.value)), .array(queue.map(\.value))]
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    state = try fields.part("state")
+    jobs = try fields.parts("jobs")
+    queue = try fields.parts("queue")
+  }
+}
+
+/// One child of the Supervisor.
+public struct ChildReport: MessagePart, Hashable {
+  /// `uplink`, `specs-listener`, `listener` or `command`.
+  public var name: String
+  public var job: JobID?
+  public var pid: Int
+  public var generation: UInt64
+  /// The child's state by its name: starting, ready, backoff, stopping.
+  public var state: String
+  /// Seconds since it came into that state.
+  public var seconds: Int
+  public var restartsLastHour: Int
+  /// Why it last died; empty when it never did.
+  public var lastDeath: String
+
+  public init(
+    name: String, job: JobID?, pid: Int, generation: UInt64, state: String, seconds: Int,
+    restartsLastHour: Int, lastDeath: String
+  ) {
+    self.name = name
+    self.job = job
+    self.pid = pid
+    self.generation = generation
+    self.state = state
+    self.seconds = seconds
+    self.restartsLastHour = restartsLastHour
+    self.lastDeath = lastDeath
+  }
+
+  public var fields: [MessagePackValue] {
+    [
+      .string(name), job.map { .job($0) } ?? .null, .int(pid), .number(generation), .string(state),
+      .int(seconds), .int(restartsLastHour), .string(lastDeath),
+    ]
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    name = try fields.string("name")
+    job = try fields.optional("job") { JobID($0) }
+    pid = try fields.int("pid")
+    generation = try fields.uint("generation")
+    state = try fields.string("state")
+    seconds = try fields.int("seconds")
+    restartsLastHour = try fields.int("restarts")
+    lastDeath = try fields.string("last death")
+  }
+}

@@ -1,0 +1,111 @@
+import MessagePack
+
+/// Everything Uplink needs to know, handed down by the Supervisor, which alone reads the configuration.
+public struct UplinkSettings: MessagePart, Hashable {
+  public var stateDirectory: String
+  /// wss:// rather than ws://.
+  public var secure: Bool
+  public var host: String
+  public var port: Int
+  /// Path and query of the URL.
+  public var path: String
+  /// PEM file of a private certificate authority; nil means the system's.
+  public var caFile: String?
+  public var httpsProxy: String?
+  public var heartbeatSeconds: Int
+  public var hotkeyFile: String
+  /// ss58 addresses beside our own whose job requests are accepted.
+  public var trustedSigners: [String]
+  public var verifySignatures: Bool
+  public var graceSeconds: Int
+  /// How many jobs may be open at once; beyond it they are rejected as busy.
+  public var maxOpenJobs: Int
+  /// How many updates may wait for the facilitator's answer at once.
+  public var window: Int
+  /// The largest worker's frame, in bytes.
+  public var maxFrameBytes: Int
+  /// Jobs' commands only start the work elsewhere: exit 0 is not the end of the job.
+  public var commandIsLauncher: Bool
+  /// How long the outbox may drain when the service stops, in seconds.
+  public var drainSeconds: Int
+
+  public init(
+    stateDirectory: String, secure: Bool, host: String, port: Int, path: String, caFile: String? = nil,
+    httpsProxy: String? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
+    verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
+    maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false, drainSeconds: Int = 30
+  ) {
+    self.stateDirectory = stateDirectory
+    self.secure = secure
+    self.host = host
+    self.port = port
+    self.path = path
+    self.caFile = caFile
+    self.httpsProxy = httpsProxy
+    self.heartbeatSeconds = heartbeatSeconds
+    self.hotkeyFile = hotkeyFile
+    self.trustedSigners = trustedSigners
+    self.verifySignatures = verifySignatures
+    self.graceSeconds = graceSeconds
+    self.maxOpenJobs = maxOpenJobs
+    self.window = window
+    self.maxFrameBytes = maxFrameBytes
+    self.commandIsLauncher = commandIsLauncher
+    self.drainSeconds = drainSeconds
+  }
+
+  public var fields: [MessagePackValue] {
+    [
+      .string(stateDirectory), .bool(secure), .string(host), .int(port), .string(path), .optional(caFile),
+      .optional(httpsProxy), .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
+      .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxFrameBytes),
+      .bool(commandIsLauncher), .int(drainSeconds),
+    ]
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    stateDirectory = try fields.string("state directory")
+    secure = try fields.bool("secure")
+    host = try fields.string("host")
+    port = try fields.int("port")
+    path = try fields.string("path")
+    caFile = try fields.optional("CA file") { String($0) }
+    httpsProxy = try fields.optional("HTTPS proxy") { String($0) }
+    heartbeatSeconds = try fields.int("heartbeat seconds")
+    hotkeyFile = try fields.string("hotkey file")
+    trustedSigners = try fields.strings("trusted signers")
+    verifySignatures = try fields.bool("verify signatures")
+    graceSeconds = try fields.int("grace seconds")
+    maxOpenJobs = try fields.int("open jobs")
+    window = try fields.int("window")
+    maxFrameBytes = try fields.int("frame bytes")
+    commandIsLauncher = try fields.bool("launcher")
+    drainSeconds = try fields.int("drain seconds")
+  }
+}
+
+/// What a Listener needs to know.
+public struct ListenerSettings: MessagePart, Hashable {
+  /// Its job, or nil for the Listener of machine specs.
+  public var job: JobID?
+  /// Where Uplink listens.
+  public var uplinkSocket: String
+  /// The largest worker's frame, in bytes.
+  public var maxFrameBytes: Int
+
+  public init(job: JobID?, uplinkSocket: String, maxFrameBytes: Int) {
+    self.job = job
+    self.uplinkSocket = uplinkSocket
+    self.maxFrameBytes = maxFrameBytes
+  }
+
+  public var fields: [MessagePackValue] {
+    [job.map { .job($0) } ?? .null, .string(uplinkSocket), .int(maxFrameBytes)]
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    job = try fields.optional("job") { JobID($0) }
+    uplinkSocket = try fields.string("Uplink's socket")
+    maxFrameBytes = try fields.int("frame bytes")
+  }
+}

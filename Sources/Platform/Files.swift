@@ -1,0 +1,95 @@
+import CLinux
+import Glibc
+
+/// Files and directories.
+public enum Files {
+  /// The whole of a small file.
+  /// - Parameter limit: a larger file is an error (EFBIG).
+  public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+    let file = Descriptor(owning: try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) })
+    var content: [UInt8] = []
+    while let bytes = try file.read(upTo: 65_536), !bytes.isEmpty {
+      content += bytes
+      guard content.count <= limit else { throw SystemError("read", path, code: EFBIG) }
+    }
+    return content
+  }
+
+  /// Makes a directory of that mode where there is none.
+  public static func makeDirectory(_ path: String, mode: mode_t) throws(SystemError) {
+    if mkdir(path, mode) != 0, errno != EEXIST { throw SystemError("mkdir", path) }
+  }
+
+  /// Removes a file; one that is not there is no error.
+  public static func remove(_ path: String) throws(SystemError) {
+    if unlink(path) != 0, errno != ENOENT { throw SystemError("unlink", path) }
+  }
+
+  /// Removes an empty directory; one that is not there is no error.
+  public static func removeDirectory(_ path: String) throws(SystemError) {
+    if rmdir(path) != 0, errno != ENOENT { throw SystemError("rmdir", path) }
+  }
+
+  /// The names in a directory, `.` and `..` left out; none when there is no such directory.
+  public static func names(in path: String) throws(SystemError) -> [String] {
+    guard let directory = opendir(path) else {
+      if errno == ENOENT { return [] }
+      throw SystemError("opendir", path)
+    }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  /// Takes the exclusive lock on a file, made where there is none, and writes our pid into it.
+  ///
+  /// - Returns: the open file, which holds the lock as long as it lives; or the pid of who holds it.
+  public static func lock(_ path: String) throws(SystemError) -> LockResult {
+    let file = Descriptor(owning: try check("open", path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) })
+    if flock(file.number, LOCK_EX | LOCK_NB) != 0 {
+      guard errno == EWOULDBLOCK else { throw SystemError("flock", path) }
+      let holder = try file.read(upTo: 32) ?? []
+      return .held(by: String(decoding: holder.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
+    }
+    try check("ftruncate", path) { ftruncate(file.number, 0) }
+    let text = Array("\(getpid())\n".utf8)
+    try check("write", path) { pwrite(file.number, text, text.count, 0) }
+    return .locked(file)
+  }
+
+  public enum LockResult {
+    case locked(Descriptor)
+    case held(by: String)
+  }
+
+  /// An anonymous file with this content, read from its start: what a command finds on its standard input.
+  public static func inMemory(_ content: [UInt8], name: String) throws(SystemError) -> Descriptor {
+    let file = Descriptor(owning: try check("memfd_create", name) { memfd_create(name, UInt32(MEMFD_CLOSE_ON_EXEC)) })
+    var written = 0
+    while written < content.count {
+      written += try content[written...].withUnsafeBytes { rest -> Result<Int, SystemError> in
+        do throws(SystemError) {
+          return .success(
+            try check("write", name) { Glibc.write(file.number, rest.baseAddress, rest.count) })
+        } catch { return .failure(error) }
+      }.get()
+    }
+    try check("lseek", name) { lseek(file.number, 0, SEEK_SET) }
+    return file
+  }
+
+  /// A pipe, both ends close-on-exec; the reading end is non-blocking.
+  public static func pipe() throws(SystemError) -> (reading: Descriptor, writing: Descriptor) {
+    var numbers: [Int32] = [-1, -1]
+    try check("pipe2", "for a command's output") { pipe2(&numbers, O_CLOEXEC) }
+    let ends = (Descriptor(owning: numbers[0]), Descriptor(owning: numbers[1]))
+    try ends.0.setNonBlocking()
+    return ends
+  }
+}

@@ -1,0 +1,109 @@
+import Glibc
+import Messages
+
+/// A non-blocking stream socket that carries frames: reads them whole, and keeps what the peer does not take yet.
+///
+/// Confined to the loop of its process. What is kept unsent is bounded: a peer that does not read is reported.
+public final class FrameConnection {
+  public enum Failure: Error, CustomStringConvertible {
+    case system(SystemError)
+    case frame(FrameError)
+    /// The peer has not read this many bytes.
+    case notReading(bytes: Int)
+
+    public var description: String {
+      switch self {
+      case .system(let error): error.description
+      case .frame(let error): error.description
+      case .notReading(let bytes): "it has not read \(bytes) bytes that were sent to it"
+      }
+    }
+  }
+
+  public let socket: Descriptor
+  private var assembler: FrameAssembler
+  private var outgoing: [UInt8] = []
+  private var sent = 0
+  private let outgoingLimit: Int
+  /// Whether the peer has closed its end.
+  public private(set) var atEnd = false
+
+  /// - Parameters:
+  ///   - limit: the largest frame accepted, in bytes.
+  ///   - outgoingLimit: how much may wait unsent, in bytes.
+  public init(_ socket: Descriptor, limit: Int, outgoingLimit: Int) {
+    self.socket = socket
+    self.outgoingLimit = outgoingLimit
+    assembler = FrameAssembler(limit: limit)
+  }
+
+  /// Whether something waits for the socket to take it.
+  public var wantsToWrite: Bool { sent < outgoing.count }
+
+  /// How many bytes of an incomplete frame have come.
+  public var pendingBytes: Int { assembler.pendingBytes }
+
+  /// Reads once. Returns false when nothing was there.
+  @discardableResult
+  public func fill() throws(Failure) -> Bool {
+    do throws(SystemError) {
+      guard let bytes = try socket.read(upTo: 65_536) else { return false }
+      if bytes.isEmpty { atEnd = true } else { assembler.append(bytes) }
+      return true
+    } catch {
+      throw .system(error)
+    }
+  }
+
+  /// The next whole frame's body, of those that have been read.
+  public func nextBody() throws(Failure) -> ArraySlice<UInt8>? {
+    do throws(FrameError) { return try assembler.next() } catch { throw .frame(error) }
+  }
+
+  /// Passes over a frame that was refused as too large.
+  public func skip(declared: Int) { assembler.skip(declared: declared) }
+
+  /// The next whole message of a conversation, of those that have been read.
+  public func next<M: Message>(_: M.Type) throws(Failure) -> (message: M, generation: Generation)? {
+    guard let body = try nextBody() else { return nil }
+    do throws(FrameError) { return try M.read(body) } catch { throw .frame(error) }
+  }
+
+  /// Sends a frame, as much of it as the socket takes now; the rest follows with `flush`.
+  public func send(_ frame: [UInt8]) throws(Failure) {
+    outgoing.append(contentsOf: frame)
+    try flush()
+    let waiting = outgoing.count - sent
+    guard waiting <= outgoingLimit else { throw .notReading(bytes: waiting) }
+  }
+
+  /// Ends both directions; the end shows when it is next read.
+  public func shutDown() { shutdown(socket.number, Int32(SHUT_RDWR)) }
+
+  /// Sends what waits, as much as the socket takes now.
+  public func flush() throws(Failure) {
+    while wantsToWrite {
+      let count: Int
+      do throws(SystemError) {
+        let rest = outgoing[sent...]
+        let result = rest.withUnsafeBytes { buffer -> Result<Int, SystemError> in
+          do throws(SystemError) { return .success(try UnixSocket.send(socket, buffer)) } catch {
+            return .failure(error)
+          }
+        }
+        count = try result.get()
+      } catch {
+        throw .system(error)
+      }
+      if count == 0 { break }
+      sent += count
+    }
+    if sent == outgoing.count {
+      outgoing.removeAll(keepingCapacity: outgoing.capacity <= 1 << 16)
+      sent = 0
+    } else if sent > 1 << 20 {
+      outgoing.removeFirst(sent)
+      sent = 0
+    }
+  }
+}

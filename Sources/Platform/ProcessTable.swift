@@ -1,0 +1,48 @@
+import Glibc
+
+/// Other processes, looked at through /proc and signalled.
+public enum ProcessTable {
+  /// When a process started, in clock ticks after boot: with the boot's id it tells a process from a later one
+  /// that got the same pid. nil when there is no such process. Source: proc(5), /proc/PID/stat field 22.
+  public static func startTime(of pid: pid_t) -> UInt64? {
+    guard let stat = try? Files.read("/proc/\(pid)/stat", limit: 4096),
+      // The name, which may hold anything, ends at the last parenthesis; field 3 follows it.
+      let end = stat.lastIndex(of: UInt8(ascii: ")"))
+    else { return nil }
+    let fields = stat[(end + 1)...].split(separator: UInt8(ascii: " "))
+    guard fields.count > 19 else { return nil }
+    return UInt64(String(decoding: fields[19], as: UTF8.self))
+  }
+
+  /// Sends a signal to one process. Returns false when it is gone.
+  @discardableResult
+  public static func signal(_ pid: pid_t, _ signal: Int32) -> Bool { pid > 1 && kill(pid, signal) == 0 }
+
+  /// Sends a signal to every process of a group. Returns false when none is left.
+  @discardableResult
+  public static func signalGroup(_ leader: pid_t, _ signal: Int32) -> Bool {
+    leader > 1 && kill(-leader, signal) == 0
+  }
+
+  /// The folder that holds the running program.
+  public static func ownFolder() throws(SystemError) -> String {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let length = try check("readlink", "/proc/self/exe") {
+      readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    }
+    let path = String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+  }
+
+  /// This process's environment.
+  public static var environment: [String: String] {
+    var result: [String: String] = [:]
+    var next = environ
+    while let entry = next.pointee {
+      let parts = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
+      next += 1
+    }
+    return result
+  }
+}

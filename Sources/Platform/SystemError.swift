@@ -1,0 +1,32 @@
+import Glibc
+
+/// A system call that failed: which, on what, and why.
+public struct SystemError: Error, Hashable, CustomStringConvertible {
+  /// The system call's name.
+  public var call: String
+  /// What it was about: a path, a descriptor, a process.
+  public var subject: String
+  /// errno.
+  public var code: Int32
+
+  public init(_ call: String, _ subject: String, code: Int32 = errno) {
+    self.call = call
+    self.subject = subject
+    self.code = code
+  }
+
+  public var description: String { "\(call) \(subject): \(String(cString: strerror(code)))" }
+}
+
+/// The result of a call that returns -1 on failure; interrupted calls are made again.
+@discardableResult
+func check<Number: SignedInteger>(
+  _ call: String, _ subject: @autoclosure () -> String, _ body: () -> Number
+) throws(SystemError) -> Number {
+  while true {
+    let result = body()
+    if result >= 0 { return result }
+    let code = errno
+    if code != EINTR { throw SystemError(call, subject(), code: code) }
+  }
+}

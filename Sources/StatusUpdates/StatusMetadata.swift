@@ -1,0 +1,119 @@
+import JSON
+import Messages
+
+/// What a status update carries beside the status. Source: PROTOCOL.md, Values.
+public enum StatusMetadata {
+  /// A text of a given vocabulary; what is not in it counts as `unknown`, whatever it is.
+  private static func word<Word: CaseIterable & RawRepresentable<String>>(_: Word.Type) -> Schema {
+    .choice(Word.allCases.map(\.rawValue), otherwise: "unknown")
+  }
+
+  private static let minerResponse = Schema.Model(
+    [
+      .required("docker_process_stderr", .string),
+      .required("docker_process_stdout", .string),
+      .optional("artifacts", .map(.string)),
+      .optional("upload_results", .map(.string)),
+    ], extra: .kept)
+
+  private static let rejectionDetails = Schema.Model([
+    .required("rejected_by", word(Participant.self)),
+    .required("reason", word(RejectionReason.self)),
+    .required("message", .string),
+    .optional("context", .json),
+  ])
+
+  private static let jobFailureDetails = Schema.Model([
+    .required("reason", word(JobFailureReason.self)),
+    .required("stage", word(JobStage.self)),
+    .required("message", .string),
+    .optional("context", .json),
+    .optional("docker_process_exit_status", .integer),
+    .optional("docker_process_stdout", .string),
+    .optional("docker_process_stderr", .string),
+  ])
+
+  private static let hordeFailureDetails = Schema.Model([
+    .required("reported_by", word(Participant.self)),
+    .required("reason", word(HordeFailureReason.self)),
+    .required("message", .string),
+    .optional("context", .json),
+  ])
+
+  private static let streamingDetails = Schema.Model(
+    [
+      .optional("streaming_server_cert", .string),
+      .optional("streaming_server_address", .string),
+      .optional("streaming_server_port", .integer),
+    ], extra: .refused)
+
+  static let schema = Schema.model(
+    Schema.Model(
+      [
+        .optional("miner_response", .model(minerResponse)),
+        .optional("job_rejection_details", .model(rejectionDetails)),
+        .optional("job_failure_details", .model(jobFailureDetails)),
+        .optional("horde_failure_details", .model(hordeFailureDetails)),
+        .optional("streaming_details", .model(streamingDetails)),
+      ], extra: .kept))
+
+  /// The metadata of an update that a person sends by hand, as the update carries it: nil for none, except that
+  /// `completed` and `streaming_ready` always have an object.
+  ///
+  /// - Throws: `InvalidUpdate.invalid` with the field at fault.
+  public static func normalize(_ metadata: JSONValue?, for status: JobStatus) throws(InvalidUpdate)
+    -> [UInt8]?
+  {
+    do {
+      return text(of: try Schema.nullable(schema).validate(metadata ?? .null), for: status)
+    } catch { throw InvalidUpdate.invalid(error.inside("metadata")) }
+  }
+
+  /// The compact text of validated metadata. The facilitator drops the connection over `completed` and
+  /// `streaming_ready` with null metadata, so these get an object of nulls (PROTOCOL.md).
+  static func text(of metadata: JSONValue, for status: JobStatus) -> [UInt8]? {
+    if case .null = metadata {
+      return status == .completed || status == .streamingReady ? details(nil, .null) : nil
+    }
+    return metadata.text(.compact)
+  }
+
+  /// The metadata of a job that is not taken on, rejected by the validator.
+  ///
+  /// - Parameter context: anything more there is to say; null for nothing.
+  public static func rejected(reason: RejectionReason, message: String, context: JSONValue = .null) -> [UInt8] {
+    details(
+      "job_rejection_details",
+      .object([
+        JSONMember("rejected_by", .string(Participant.validator.rawValue)),
+        JSONMember("reason", .string(reason.rawValue)),
+        JSONMember("message", .string(message)),
+        JSONMember("context", context),
+      ]))
+  }
+
+  /// The metadata of a job that could not be carried through, reported by the validator.
+  ///
+  /// - Parameter context: anything more there is to say; null for nothing.
+  public static func hordeFailed(
+    reason: HordeFailureReason, message: String, context: JSONValue = .null
+  ) -> [UInt8] {
+    details(
+      "horde_failure_details",
+      .object([
+        JSONMember("reported_by", .string(Participant.validator.rawValue)),
+        JSONMember("reason", .string(reason.rawValue)),
+        JSONMember("message", .string(message)),
+        JSONMember("context", context),
+      ]))
+  }
+
+  /// Metadata with one of its five fields set.
+  private static func details(_ name: String?, _ value: JSONValue) -> [UInt8] {
+    let names = [
+      "miner_response", "job_rejection_details", "job_failure_details", "horde_failure_details",
+      "streaming_details",
+    ]
+    return JSONValue.object(names.map { JSONMember($0, $0 == name ? value : .null) }).text(.compact)
+  }
+}

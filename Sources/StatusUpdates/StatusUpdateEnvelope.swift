@@ -1,0 +1,119 @@
+import JSON
+import MessagePack
+import Messages
+
+/// A job's progress as a worker reported it, checked and ready to be stored.
+public struct StatusUpdate: Sendable, Hashable {
+  /// The job it is about.
+  public var job: JobID
+  /// What has become of the job.
+  public var status: JobStatus
+  /// Compact JSON, byte for byte as the original would send it; nil for null.
+  public var metadataJSON: [UInt8]?
+
+  /// An update that is known to be valid; `metadataJSON` must be compact JSON.
+  public init(job: JobID, status: JobStatus, metadataJSON: [UInt8]?) {
+    self.job = job
+    self.status = status
+    self.metadataJSON = metadataJSON
+  }
+}
+
+/// Why a message is no status update for this job.
+public enum InvalidUpdate: Error, Hashable, CustomStringConvertible {
+  /// A field, named by its path, does not fit.
+  case invalid(SchemaViolation)
+  /// The update is well formed, and about another job, or about no UUID at all.
+  case wrongJob(uuid: String)
+
+  /// The code for the worker: `invalid` or `wrong_job`. Source: DESIGN.md, What users touch.
+  public var code: String {
+    switch self {
+    case .invalid: "invalid"
+    case .wrongJob: "wrong_job"
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .invalid(let violation): "\(violation); correct that field and send the update again"
+    case .wrongJob(let uuid):
+      "payload.uuid: \(String(reflecting: String(uuid.unicodeScalars.prefix(64)))) is not this job's uuid; "
+        + "send each job's updates to its own channel"
+    }
+  }
+}
+
+/// The message in which a worker reports a status, the same on every kind of channel and on the job's socket.
+/// Source: PROTOCOL.md, The job's channel.
+public enum StatusUpdateEnvelope {
+  static let messageType = "V0JobStatusUpdate"
+
+  static let payload = Schema.Model(
+    [
+      .standard("message_type", .literal(messageType), .string(messageType)),
+      .required("uuid", .string),
+      .required("status", .choice(JobStatus.allCases.map(\.name), otherwise: JobStatus.unknown.name)),
+      .optional("metadata", StatusMetadata.schema),
+    ], extra: .refused)
+
+  private static let envelope = Schema.model(
+    Schema.Model([
+      .standard("type", .literal("job_status_update"), .string("job_status_update")),
+      .required("payload", .model(payload)),
+    ]))
+
+  /// The update in a decoded message.
+  ///
+  /// What the original relays and this refuses: a uuid that is another job's, or none.
+  ///
+  /// - Parameter job: the job whose channel the message came on; nil takes any job's.
+  /// - Throws: `InvalidUpdate`; the first field that does not fit, or `wrongJob`.
+  public static func validate(
+    _ message: MessagePackValue, expecting job: JobID?
+  ) throws(InvalidUpdate) -> StatusUpdate {
+    let payload: JSONValue?
+    do { payload = try envelope.validate(SchemaInput(message))["payload"] } catch { throw .invalid(error) }
+    return try update(payload, expecting: job) { StatusMetadata.text(of: $0, for: $1) }
+  }
+
+  /// The update in a validated payload, its metadata written by `text`.
+  static func update(
+    _ payload: JSONValue?, expecting job: JobID?, text: (JSONValue, JobStatus) -> [UInt8]?
+  ) throws(InvalidUpdate) -> StatusUpdate {
+    let uuid = payload?["uuid"]?.stringValue ?? ""
+    guard let found = JobID(uuid), job == nil || job == found else { throw .wrongJob(uuid: uuid) }
+    let status = JobStatus(name: payload?["status"]?.stringValue ?? "")
+    return StatusUpdate(job: found, status: status, metadataJSON: text(payload?["metadata"] ?? .null, status))
+  }
+}
+
+/// The frame in which the facilitator gets a status update.
+public enum StatusUpdateFrame {
+  /// The frame's JSON, byte for byte as the original would send it. Source: PROTOCOL.md, The facilitator's
+  /// WebSocket.
+  ///
+  /// - Parameter metadataJSON: compact JSON, nil for null.
+  public static func encode(job: JobID, status: JobStatus, metadataJSON: [UInt8]?) -> [UInt8] {
+    var frame: [UInt8] = []
+    frame.reserveCapacity(128 + (metadataJSON?.count ?? 4))
+    frame += "{\"message_type\":\"\(StatusUpdateEnvelope.messageType)\",\"uuid\":\"\(job)\"".utf8
+    frame += ",\"status\":\"\(status.name)\",\"metadata\":".utf8
+    frame += metadataJSON ?? Array("null".utf8)
+    frame.append(UInt8(ascii: "}"))
+    return frame
+  }
+
+  /// The update in a parsed frame, as a facilitator reads it; null metadata stays null.
+  ///
+  /// - Throws: `InvalidUpdate`; the first field that does not fit, or `wrongJob` for a uuid that is none.
+  public static func decode(_ frame: JSONValue) throws(InvalidUpdate) -> StatusUpdate {
+    let payload: JSONValue
+    do { payload = try Schema.model(StatusUpdateEnvelope.payload).validate(frame) } catch {
+      throw .invalid(error)
+    }
+    return try StatusUpdateEnvelope.update(payload, expecting: nil) { metadata, _ in
+      if case .null = metadata { nil } else { metadata.text(.compact) }
+    }
+  }
+}

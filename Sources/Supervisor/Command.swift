@@ -1,0 +1,159 @@
+import Configuration
+import Decisions
+import Glibc
+import Journal
+import Logging
+import Messages
+import Platform
+
+/// How jobs' commands are made.
+struct CommandLine {
+  let program: String
+  let arguments: [String]
+  private let environment: [String]
+  private let isLauncher: Bool
+
+  /// Where programs are looked for when the service itself was given no PATH.
+  private static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+  /// - Parameter own: the service's environment, from which a command gets no more than is named.
+  init(_ dispatch: Configuration.Dispatch, own: [String: String]) {
+    isLauncher = dispatch.commandIs == .launcher
+    let path = own["PATH"] ?? Self.defaultPath
+    var variables = [
+      "PATH": path, "HOME": own["HOME"] ?? "/", "LANG": own["LANG"] ?? "C.UTF-8",
+    ]
+    for name in dispatch.passEnvironment where !Self.isWithheld(name) { variables[name] = own[name] }
+    var words = dispatch.command
+    if let user = dispatch.user {
+      // setpriv(1) of util-linux changes the user between our spawn and the command's exec.
+      let home = getpwnam(user).map { String(cString: $0.pointee.pw_dir) }
+      variables["HOME"] = home ?? "/"
+      words = ["setpriv", "--reuid=\(user)", "--regid=\(Self.group(of: user))", "--init-groups", "--"] + words
+    }
+    program = Self.find(words.first ?? "", path: path)
+    arguments = words
+    environment = variables.map { "\($0)=\($1)" }.sorted()
+  }
+
+  /// What speaks for the service and never reaches a command.
+  private static func isWithheld(_ name: String) -> Bool {
+    name.hasPrefix("LISTEN_") || ["NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "WATCHDOG_USEC"].contains(name)
+  }
+
+  private static func group(of user: String) -> String {
+    getpwnam(user).map { String($0.pointee.pw_gid) } ?? user
+  }
+
+  private static func find(_ name: String, path: String) -> String {
+    if name.contains("/") { return name }
+    return path.split(separator: ":").map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 } ?? name
+  }
+
+  func request(job: JobID, socket: String) -> SpawnRequest {
+    var request = SpawnRequest(
+      executable: program, arguments: arguments,
+      environment: environment + ["HORDELINK_JOB_UUID=\(job)", "HORDELINK_SOCKET=\(socket)"])
+    request.newSession = true
+    return request
+  }
+
+  /// Whether what a command leaves running belongs to it and ends with it.
+  var ownsItsGroup: Bool { !isLauncher }
+}
+
+/// A job's command while it runs, with what it writes.
+final class RunningCommand {
+  let pid: pid_t
+  private let job: JobID
+  private let logger: Logger?
+  private var limit: OutputLimit
+  private var outputs: [Output] = []
+  private var stderrTail: [UInt8] = []
+  var exitSource: EventLoop.Source?
+
+  private final class Output {
+    let pipe: Descriptor
+    let isError: Bool
+    var line: [UInt8] = []
+    var source: EventLoop.Source?
+
+    init(_ pipe: Descriptor, isError: Bool) {
+      self.pipe = pipe
+      self.isError = isError
+    }
+  }
+
+  /// A longer line is cut, as the journal would (LineMax=48K is journald's own bound for streams).
+  private static let longestLine = 4096
+
+  /// Starts the command with `body` on its standard input.
+  /// - Parameter logger: nil when its output is not to be logged.
+  init(job: JobID, request: SpawnRequest, body: [UInt8], logger: Logger?, now: Instant) throws(SystemError) {
+    self.job = job
+    self.logger = logger
+    limit = OutputLimit(at: now)
+    let standardOutput = try Files.pipe()
+    let standardError = try Files.pipe()
+    var request = request
+    request.standardInput = try Files.inMemory(body, name: "job-request")
+    request.standardOutput = standardOutput.writing
+    request.standardError = standardError.writing
+    pid = try request.spawn()
+    outputs = [
+      Output(standardOutput.reading, isError: false), Output(standardError.reading, isError: true),
+    ]
+  }
+
+  /// Begins to read what it writes.
+  func listen(_ loop: EventLoop, now: @escaping () -> Instant) throws(SystemError) {
+    for output in outputs {
+      output.source = try loop.add(output.pipe) { [weak self, weak output] in
+        guard let self, let output else { return }
+        if !self.read(output, now: now()) { output.source = nil }
+      }
+    }
+  }
+
+  /// Reads what is left after its end. A grandchild that still holds the pipe is not waited for.
+  func finish(now: Instant) -> [UInt8] {
+    for output in outputs {
+      output.source = nil
+      // Bounded: a pipe holds no more than this by default, and a grandchild might write for ever.
+      for _ in 0..<16 where !read(output, now: now) { break }
+      if !output.line.isEmpty { log(output.line, output, now: now) }
+    }
+    return stderrTail
+  }
+
+  /// Reads once. Returns false when there is nothing more.
+  private func read(_ output: Output, now: Instant) -> Bool {
+    guard let bytes = try? output.pipe.read(upTo: 65_536), !bytes.isEmpty else { return false }
+    if output.isError {
+      stderrTail = (stderrTail + bytes).suffix(Limits.stderrTailBytes)
+    }
+    guard logger != nil else { return true }
+    for byte in bytes {
+      if byte == UInt8(ascii: "\n") {
+        log(output.line, output, now: now)
+        output.line.removeAll(keepingCapacity: true)
+      } else if output.line.count < Self.longestLine {
+        output.line.append(byte)
+      }
+    }
+    return true
+  }
+
+  private func log(_ line: [UInt8], _ output: Output, now: Instant) {
+    guard let logger else { return }
+    let (passes, dropped) = limit.admit(at: now)
+    guard passes else { return }
+    func entry(_ priority: LogPriority, _ text: String) -> LogEntry {
+      LogEntry(priority, .commandOutput, text, job: job, pid: pid)
+    }
+    if dropped > 0 {
+      logger.log(entry(.warning, "\(dropped) lines of the command's output were dropped: it writes too fast"))
+    }
+    logger.log(entry(output.isError ? .notice : .info, String(decoding: line, as: UTF8.self)))
+  }
+}

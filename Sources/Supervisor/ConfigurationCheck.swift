@@ -1,0 +1,87 @@
+import Configuration
+import Facilitator
+import Glibc
+import Identity
+import Messages
+import Platform
+
+extension UplinkSettings {
+  /// What Uplink needs of the configuration.
+  init(_ configuration: Configuration) {
+    let url = configuration.facilitator.url
+    self.init(
+      stateDirectory: configuration.stateDirectory, secure: url.secure, host: url.host, port: url.port,
+      path: url.requestTarget, caFile: configuration.facilitator.caFile,
+      httpsProxy: configuration.facilitator.proxy.map { "\($0)" },
+      heartbeatSeconds: configuration.facilitator.heartbeatSeconds,
+      hotkeyFile: configuration.identity.hotkeyFile, trustedSigners: configuration.jobs.trustedSigners,
+      verifySignatures: configuration.jobs.verifySignatures, graceSeconds: configuration.jobs.graceSeconds,
+      maxOpenJobs: configuration.jobs.maxOpen, window: configuration.outbox.window,
+      maxFrameBytes: configuration.channel.maxFrameBytes,
+      commandIsLauncher: configuration.dispatch.commandIs == .launcher,
+      drainSeconds: configuration.stopping.drainSeconds)
+  }
+}
+
+/// What can be wrong with a configuration beyond its text.
+enum ConfigurationCheck {
+  /// What is wrong with the values themselves: looked at before every start.
+  static func problems(_ configuration: Configuration) -> [Problem] {
+    var problems = configuration.unsupported
+    for (index, address) in configuration.jobs.trustedSigners.enumerated() {
+      do {
+        _ = try PublicKey(ss58: address)
+      } catch {
+        problems.append(configuration.problem(at: "jobs.trusted_signers[\(index)]", "\(error)"))
+      }
+    }
+    if let user = configuration.dispatch.user, getpwnam(user) == nil {
+      problems.append(
+        configuration.problem(at: "dispatch.user", "there is no user \(user); create it or name another"))
+    }
+    return problems
+  }
+
+  /// What is wrong with what the configuration names: `--check` looks at that too. At a start Uplink does, which
+  /// alone holds the key.
+  static func namedProblems(_ configuration: Configuration) -> [Problem] {
+    var problems: [Problem] = []
+    let file = configuration.identity.hotkeyFile
+    do {
+      let hotkey = try HotkeyFile.hotkey(in: Files.read(file, limit: HotkeyFile.sizeLimit))
+      if !hotkey.canSign {
+        problems.append(
+          configuration.problem(
+            at: "identity.hotkey_file", "\(file) has no secret key; give the validator's own hotkey file"))
+      }
+    } catch {
+      problems.append(configuration.problem(at: "identity.hotkey_file", "\(file): \(error)"))
+    }
+    if let file = configuration.facilitator.caFile, access(file, R_OK) != 0 {
+      problems.append(configuration.problem(at: "facilitator.ca_file", "\(SystemError("open", file))"))
+    }
+    if configuration.dispatch.kind == .command {
+      let program = CommandLine(configuration.dispatch, own: ProcessTable.environment).program
+      if access(program, X_OK) != 0 {
+        problems.append(
+          configuration.problem(
+            at: "dispatch.command", "\(SystemError("run", program)); give the path of an executable program"))
+      }
+    }
+    return problems
+  }
+
+  /// What is not wrong and should be known.
+  static func remarks(_ configuration: Configuration) -> [String] {
+    var remarks: [String] = []
+    if configuration.dispatch.kind == .command, configuration.dispatch.user == nil {
+      remarks.append(
+        "the jobs' commands run as the service's own user and are trusted like the service itself; "
+          + "set [dispatch] user to change that")
+    }
+    if !configuration.jobs.verifySignatures {
+      remarks.append("verify_signatures = false: anybody the facilitator lets through can run jobs here")
+    }
+    return remarks
+  }
+}

@@ -1,0 +1,92 @@
+import Glibc
+import Logging
+import Messages
+import Platform
+
+/// Answers hordelinkctl on control.sock. Its socket is closed to others, and its peers are checked besides.
+final class ControlServer {
+  /// Connections at once. Each asks one thing at a time.
+  private static let connectionLimit = 32
+
+  private final class Client {
+    let connection: FrameConnection
+    var source: EventLoop.Source?
+    init(_ connection: FrameConnection) { self.connection = connection }
+  }
+
+  private let socket: Descriptor
+  private let loop: EventLoop
+  private let logger: Logger
+  private let ask: (UInt64, UplinkQuery) -> Void
+  private var clients: [UInt64: Client] = [:]
+  private var nextClient: UInt64 = 1
+  private var source: EventLoop.Source?
+
+  /// - Parameter ask: is given each question with its number, under which `answer` is called later.
+  init(
+    socket: Descriptor, loop: EventLoop, logger: Logger, ask: @escaping (UInt64, UplinkQuery) -> Void
+  ) throws(SystemError) {
+    self.socket = socket
+    self.loop = loop
+    self.logger = logger
+    self.ask = ask
+    source = try loop.add(socket) { [weak self] in self?.accept() }
+  }
+
+  /// Answers a question and ends its connection once the answer is out.
+  func answer(_ number: UInt64, _ message: SupervisorToControl) {
+    guard let client = clients[number] else { return }
+    do {
+      try client.connection.send(message.frame(generation: .none))
+      client.source?.waitFor(read: true, write: client.connection.wantsToWrite)
+    } catch {
+      clients[number] = nil
+    }
+  }
+
+  private func accept() {
+    do {
+      guard let accepted = try UnixSocket.accept(socket) else { return }
+      let peer = try UnixSocket.peer(of: accepted)
+      guard peer.uid == 0 || peer.uid == geteuid() else {
+        logger.warning("a connection of uid \(peer.uid) to the control socket is closed")
+        return
+      }
+      guard clients.count < Self.connectionLimit else {
+        logger.warning("more than \(Self.connectionLimit) connections to the control socket; one is closed")
+        return
+      }
+      let number = nextClient
+      nextClient += 1
+      let client = Client(
+        FrameConnection(
+          accepted, limit: Limits.updateOverheadBytes, outgoingLimit: Limits.controlFrameBytes))
+      clients[number] = client
+      client.source = try loop.add(accepted) { [weak self] in self?.serve(number) }
+    } catch {
+      logger.warning("the control socket: \(error)")
+    }
+  }
+
+  private func serve(_ number: UInt64) {
+    guard let client = clients[number] else { return }
+    do {
+      try client.connection.flush()
+      try client.connection.fill()
+      while let (message, _) = try client.connection.next(ControlToSupervisor.self) {
+        switch message {
+        case .query(let query): ask(number, query)
+        }
+      }
+    } catch {
+      logger.warning("a client of the control socket: \(error)")
+      clients[number] = nil
+      return
+    }
+    if client.connection.atEnd {
+      clients[number] = nil
+    } else {
+      client.source?.waitFor(read: true, write: client.connection.wantsToWrite)
+    }
+  }
+}

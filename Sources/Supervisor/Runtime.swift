@@ -1,0 +1,239 @@
+import CSystemd
+import Configuration
+import Decisions
+import DequeModule
+import Glibc
+import Journal
+import Logging
+import Messages
+import Platform
+
+/// The Supervisor's hands: turns what happens into events for `SupervisorCore` and carries out what it decides.
+/// Nothing is decided here.
+final class Runtime {
+  private let configuration: Configuration
+  private let folder: String
+  private let environment: [String: String]
+  private let logger: Logger
+  private let loop: EventLoop
+  private let ingress: Ingress
+  private let commandLine: CommandLine
+  private var core: SupervisorCore
+  private var children: [ChildKey: ChildProcess] = [:]
+  private var commands: [JobID: RunningCommand] = [:]
+  private var control: ControlServer?
+  private var timer: EventLoop.Source?
+  private var signals: [EventLoop.Source] = []
+  private var events = Deque<SupervisorCore.Event>()
+  private var busy = false
+
+  /// - Parameter folder: where this program's siblings are.
+  init(
+    configuration: Configuration, folder: String, environment: [String: String], logger: Logger, seed: UInt64
+  ) throws(SystemError) {
+    self.configuration = configuration
+    self.folder = folder
+    self.environment = environment
+    self.logger = logger
+    loop = try EventLoop()
+    ingress = try Ingress(runtimeDirectory: configuration.runtimeDirectory)
+    commandLine = CommandLine(configuration.dispatch, own: environment)
+    core = SupervisorCore(
+      settings: SupervisorCore.Settings(
+        uplink: UplinkSettings(configuration),
+        uplinkSocket: Ingress.uplinkPath(configuration.runtimeDirectory),
+        stopGrace: .seconds(configuration.dispatch.stopSeconds)),
+      seed: seed, at: Instant(nanoseconds: Clock.bootNanoseconds))
+  }
+
+  private var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }
+
+  /// Runs until the service has stopped; returns its exit code.
+  func run() throws(SystemError) -> Int32 {
+    timer = try loop.addTimer { [weak self] in self?.post(.timeReached) }
+    for signal in [SIGTERM, SIGINT] {
+      signals.append(try loop.add(signal: signal) { [weak self] in self?.post(.stopRequested) })
+    }
+    signals.append(
+      try loop.add(signal: SIGHUP) { [logger] in
+        logger.notice("asked to reload: the configuration is read at the start only; restart the service")
+      })
+    control = try ControlServer(socket: ingress.control, loop: loop, logger: logger) {
+      [weak self] number, query in self?.post(.controlQuery(number, query))
+    }
+    post(.timeReached)
+    let code = try loop.run()
+    do { try ingress.removeAll() } catch { logger.warning("sockets are left behind: \(error)") }
+    return code
+  }
+
+  /// Hands over an event, and whatever its actions bring about, one after the other.
+  private func post(_ event: SupervisorCore.Event) {
+    events.append(event)
+    guard !busy else { return }
+    busy = true
+    while let next = events.popFirst() {
+      for action in core.handle(next, at: now) { carryOut(action) }
+    }
+    busy = false
+    timer?.fire(atNanoseconds: core.nextDeadline?.nanoseconds)
+  }
+
+  private func carryOut(_ action: SupervisorCore.Action) {
+    switch action {
+    case .spawnUplink(let generation):
+      spawn(.uplink, "hordelink-uplink", generation) { () throws(SystemError) in self.ingress.uplink }
+    case .spawnListener(let channel, let generation):
+      spawn(.listener(channel), "hordelink-listener", generation) { () throws(SystemError) in
+        try self.ingress.socket(channel)
+      }
+    case .spawnCommand(let job, let body): startCommand(job, body)
+    case .signalChild(_, let pid, let signal): ProcessTable.signal(pid, signal)
+    case .signalCommand(let job, let signal):
+      if let command = commands[job] { ProcessTable.signalGroup(command.pid, signal) }
+    case .killLeftover(let job, let record): killLeftover(job, record)
+    case .toUplink(let message): send(message, to: .uplink)
+    case .toListener(let channel, let message): send(message, to: .listener(channel))
+    case .removeIngress(let job): attempt { () throws(SystemError) in try ingress.remove(job) }
+    case .keepIngress(let jobs): attempt { () throws(SystemError) in try ingress.keep(only: jobs) }
+    case .answerControl(let number, let children, let report):
+      control?.answer(number, .report(children, uplink: report))
+    case .notifyReady: sd_notify(0, "READY=1")
+    case .notifyStopping: sd_notify(0, "STOPPING=1")
+    case .notifyStatus(let text): sd_notify(0, "STATUS=\(text)")
+    case .log(let entry): logger.log(entry)
+    case .exit(let code): loop.exit(code)
+    }
+  }
+
+  private func attempt(_ body: () throws(SystemError) -> Void) {
+    do { try body() } catch { logger.warning("\(error)") }
+  }
+
+  // MARK: Children
+
+  private func spawn(
+    _ key: ChildKey, _ program: String, _ generation: Generation,
+    _ listening: () throws(SystemError) -> Descriptor
+  ) {
+    do {
+      let child = try ChildProcess(
+        program: "\(folder)/\(program)", listening: try listening(), generation: generation,
+        environment: childEnvironment)
+      // Watched before anything can go wrong with the rest, so that it is reaped in any case.
+      child.exitSource = try loop.add(child: child.pid) { [weak self] code, signal in
+        self?.exited(key, code.map { .code($0) } ?? .signal(signal ?? 0))
+      }
+      child.controlSource = try loop.add(child.control.socket) { [weak self] in self?.serve(key) }
+      children[key] = child
+      post(.childSpawned(key, generation, pid: child.pid))
+    } catch {
+      post(.spawnFailed(key, generation, reason: "\(error)"))
+    }
+  }
+
+  /// What a child of ours needs of our environment: nothing that speaks for the service itself.
+  private var childEnvironment: [String] {
+    ["PATH", "LANG", "TZ", "JOURNAL_STREAM", "SWIFT_BACKTRACE"].compactMap { name in
+      environment[name].map { "\(name)=\($0)" }
+    }
+  }
+
+  private func send(_ message: some Message, to key: ChildKey) {
+    guard let child = children[key] else { return }
+    do {
+      try child.send(message.frame(generation: child.generation))
+    } catch {
+      // A closed socket is followed by the child's exit. One that does not read hangs.
+      if case .notReading = error { post(.misbehaved(key, child.generation, reason: "nothing back: \(error)")) }
+    }
+  }
+
+  private func serve(_ key: ChildKey) {
+    guard let child = children[key] else { return }
+    do {
+      try child.control.flush()
+      try child.control.fill()
+      try takeMessages(key, child)
+    } catch {
+      if case .frame(let error) = error {
+        child.controlSource = nil
+        post(.misbehaved(key, child.generation, reason: "\(error)"))
+      } else {
+        child.controlSource = nil
+      }
+      return
+    }
+    // Its end follows, and is taken from its pidfd.
+    if child.control.atEnd {
+      child.controlSource = nil
+    } else {
+      child.controlSource?.waitFor(read: true, write: child.control.wantsToWrite)
+    }
+  }
+
+  private func takeMessages(_ key: ChildKey, _ child: ChildProcess) throws(FrameConnection.Failure) {
+    switch key {
+    case .uplink:
+      while let (message, generation) = try child.control.next(UplinkToSupervisor.self) {
+        post(.fromUplink(message, generation))
+      }
+    case .listener(let channel):
+      while let (message, generation) = try child.control.next(ListenerToSupervisor.self) {
+        post(.fromListener(channel, message, generation))
+      }
+    }
+  }
+
+  private func exited(_ key: ChildKey, _ exit: ProcessExit) {
+    guard let child = children[key] else { return }
+    // Its last words are heard before its end.
+    do {
+      while try child.control.fill(), !child.control.atEnd {}
+      try takeMessages(key, child)
+    } catch {
+      logger.warning("the last words of \(key.name) (pid \(child.pid)) are lost: \(error)")
+    }
+    children[key] = nil
+    post(.childExited(key, child.generation, exit))
+  }
+
+  // MARK: Commands
+
+  private func startCommand(_ job: JobID, _ body: [UInt8]) {
+    do {
+      let command = try RunningCommand(
+        job: job, request: commandLine.request(job: job, socket: ingress.path(.job(job))), body: body,
+        logger: configuration.dispatch.logOutput ? logger : nil, now: now)
+      commands[job] = command
+      command.exitSource = try loop.add(child: command.pid) { [weak self] code, signal in
+        self?.commandExited(job, code, signal)
+      }
+      try command.listen(loop) { Instant(nanoseconds: Clock.bootNanoseconds) }
+      let record = CommandRecord(
+        pid: command.pid, startTime: ProcessTable.startTime(of: command.pid) ?? 0, bootID: try Clock.bootID())
+      post(.commandStarted(job, record))
+    } catch {
+      post(.commandFailed(job, reason: "\(error)"))
+    }
+  }
+
+  /// Called while the leader is still a zombie, so that its group's number cannot be another's yet.
+  private func commandExited(_ job: JobID, _ code: Int32?, _ signal: Int32?) {
+    guard let command = commands.removeValue(forKey: job) else { return }
+    if commandLine.ownsItsGroup { ProcessTable.signalGroup(command.pid, SIGKILL) }
+    let tail = command.finish(now: now)
+    post(.commandExited(job, CommandExit(code: code, signal: signal, stderrTail: tail)))
+  }
+
+  private func killLeftover(_ job: JobID, _ record: CommandRecord) {
+    guard let boot = try? Clock.bootID(), boot == record.bootID,
+      ProcessTable.startTime(of: record.pid) == record.startTime
+    else { return }
+    ProcessTable.signalGroup(record.pid, SIGKILL)
+    logger.log(
+      LogEntry(
+        .warning, .commandStopped, "its command was left running by an earlier Supervisor; it is killed",
+        job: job, pid: record.pid))
+  }
+}

@@ -1,0 +1,95 @@
+// hordelink-supervisor: the hands. Starts and restarts everything else; the program that systemd runs.
+
+import ArgumentParser
+import Configuration
+import Glibc
+import Journal
+import Logging
+import Messages
+import Platform
+
+struct SupervisorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "hordelink-supervisor",
+    abstract: "Runs hordelink in the foreground: the facilitator's jobs, and their reports back.",
+    discussion: """
+      SIGTERM and SIGINT stop it in order, a second one at once. Exit code 78 means that the configuration is \
+      wrong, 75 that another one runs in the same state directory.
+      """)
+
+  @Option(name: .long, help: "The configuration file.")
+  var config = "/etc/hordelink/hordelink.toml"
+
+  @Flag(name: .long, help: "Only look at the configuration and what it names; exit 78 when something is wrong.")
+  var check = false
+
+  func run() throws {
+    let environment = ProcessTable.environment
+    let settings: Configuration
+    do {
+      settings = try Configuration.load(path: config, environment: environment)
+    } catch {
+      throw wrong(error.problems)
+    }
+    let problems =
+      ConfigurationCheck.problems(settings) + (check ? ConfigurationCheck.namedProblems(settings) : [])
+    guard problems.isEmpty else { throw wrong(problems) }
+    if check {
+      for remark in ConfigurationCheck.remarks(settings) { print("\(config): note: \(remark)") }
+      print("\(config): nothing is wrong")
+      return
+    }
+    throw ArgumentParser.ExitCode(supervise(settings, environment))
+  }
+
+  private func wrong(_ problems: [Problem]) -> ArgumentParser.ExitCode {
+    for problem in problems { complain("\(problem)") }
+    return ArgumentParser.ExitCode(Messages.ExitCode.configuration)
+  }
+
+  private func complain(_ text: String) {
+    let line = Array("\(text)\n".utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+  }
+
+  private func supervise(_ settings: Configuration, _ environment: [String: String]) -> Int32 {
+    do {
+      blockSignals()
+      let lockFile = settings.stateDirectory + "/supervisor.lock"
+      try Files.makeDirectory(settings.stateDirectory, mode: 0o750)
+      let lock: Descriptor
+      switch try Files.lock(lockFile) {
+      case .locked(let file): lock = file
+      case .held(let holder):
+        complain(
+          "\(lockFile): another Supervisor (pid \(holder)) runs in this state directory; stop it first, "
+            + "or give this one its own state_directory and runtime_directory")
+        return Messages.ExitCode.locked
+      }
+      let journal = try Journal.start(program: "hordelink-supervisor")
+      let logger = Logger(label: "supervisor")
+      for remark in ConfigurationCheck.remarks(settings) { logger.notice("\(remark)") }
+      var generator = SystemRandomNumberGenerator()
+      let runtime = try Runtime(
+        configuration: settings, folder: try ProcessTable.ownFolder(), environment: environment,
+        logger: logger, seed: generator.next())
+      let code = try withExtendedLifetime(lock) { () throws(SystemError) in try runtime.run() }
+      journal.flush()
+      return code
+    } catch {
+      complain("hordelink-supervisor: \(error)")
+      return Messages.ExitCode.software
+    }
+  }
+
+  /// They are taken from the loop, and SIGCHLD belongs to its child sources; a broken pipe is an error like others.
+  private func blockSignals() {
+    var blocked = sigset_t()
+    sigemptyset(&blocked)
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGCHLD] { sigaddset(&blocked, signal) }
+    pthread_sigmask(SIG_BLOCK, &blocked, nil)
+    signal(SIGPIPE, SIG_IGN)
+  }
+}
+
+SupervisorCommand.main()

@@ -1,0 +1,85 @@
+import Facilitator
+import Glibc
+import Identity
+import Messages
+import NIOSSL
+import Platform
+
+/// Why Uplink cannot start, with the exit code that says so.
+struct CannotStart: Error, CustomStringConvertible {
+  var code: Int32
+  var text: String
+
+  var description: String { text }
+}
+
+/// Reads exactly the first frame from the control socket, and nothing of what follows it.
+func firstMessage() throws -> (UplinkSettings, Generation)? {
+  let socket = Descriptor(owning: dup(InheritedDescriptor.control))
+  func read(_ count: Int) throws -> [UInt8]? {
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      guard let more = try socket.read(upTo: count - bytes.count), !more.isEmpty else { return nil }
+      bytes += more
+    }
+    return bytes
+  }
+  try socket.setNonBlocking(false)
+  var assembler = FrameAssembler(limit: Limits.controlFrameBytes)
+  guard let header = try read(4) else { return nil }
+  assembler.append(header)
+  // Refuses a length above the limit.
+  _ = try assembler.next()
+  guard let rest = try read(header.reduce(0) { $0 << 8 | Int($1) }) else { return nil }
+  assembler.append(rest)
+  guard let body = try assembler.next() else { return nil }
+  guard case (.configure(let settings), let generation) = try SupervisorToUplink.read(body) else {
+    throw CannotStart(code: ExitCode.software, text: "the first message is not the configuration")
+  }
+  return (settings, generation)
+}
+
+func hotkey(_ settings: UplinkSettings) throws(CannotStart) -> Hotkey {
+  func wrong(_ text: String) -> CannotStart {
+    CannotStart(
+      code: ExitCode.configuration, text: "[identity] hotkey_file: \(settings.hotkeyFile): \(text)")
+  }
+  let hotkey: Hotkey
+  do {
+    hotkey = try HotkeyFile.hotkey(in: Files.read(settings.hotkeyFile, limit: HotkeyFile.sizeLimit))
+  } catch {
+    throw wrong("\(error)")
+  }
+  guard hotkey.canSign else { throw wrong("it has no secret key; give the validator's own hotkey file") }
+  return hotkey
+}
+
+func address(_ settings: UplinkSettings) throws(CannotStart) -> FacilitatorAddress {
+  var tls: NIOSSLContext?
+  if settings.secure {
+    var configuration = TLSConfiguration.makeClientConfiguration()
+    if let file = settings.caFile { configuration.trustRoots = .file(file) }
+    do {
+      tls = try NIOSSLContext(configuration: configuration)
+    } catch {
+      throw CannotStart(
+        code: ExitCode.configuration,
+        text: "[facilitator] ca_file: \(settings.caFile ?? "the system's certificates"): \(error)")
+    }
+  }
+  let isDefaultPort = settings.port == (settings.secure ? 443 : 80)
+  let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+  return FacilitatorAddress(
+    host: settings.host, port: settings.port, path: settings.path, tls: tls,
+    authority: isDefaultPort ? host : "\(host):\(settings.port)")
+}
+
+func lock(_ settings: UplinkSettings) throws -> Descriptor {
+  let file = settings.stateDirectory + "/uplink.lock"
+  switch try Files.lock(file) {
+  case .locked(let descriptor): return descriptor
+  case .held(let holder):
+    throw CannotStart(
+      code: ExitCode.locked, text: "\(file): another Uplink (pid \(holder)) holds this state directory")
+  }
+}

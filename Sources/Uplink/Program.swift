@@ -1,0 +1,120 @@
+import Decisions
+import Facilitator
+import Glibc
+import Identity
+import Journal
+import Logging
+import Messages
+import NIOCore
+import NIOPosix
+import Platform
+import Store
+
+/// The program from its first message to its exit code.
+enum Program {
+  static func run() throws -> Int32 {
+    signal(SIGPIPE, SIG_IGN)
+    let settings: UplinkSettings
+    let generation: Generation
+    do {
+      guard let first = try firstMessage() else { return ExitCode.success }
+      (settings, generation) = first
+    } catch let error as SystemError {
+      throw CannotStart(
+        code: ExitCode.usage, text: "is started by hordelink-supervisor and by nothing else (\(error))")
+    }
+    let journal = try Journal.start(program: "hordelink-uplink")
+    defer { journal.flush() }
+    let logger = Logger(label: "uplink")
+    do {
+      let key = try hotkey(settings)
+      let signers = settings.trustedSigners.compactMap { try? PublicKey(ss58: $0) } + [key.publicKey]
+      let facilitator = try address(settings)
+      let lock = try lock(settings)
+      if !settings.verifySignatures {
+        logger.warning(
+          "verify_signatures = false: job requests are accepted from anybody the facilitator lets through",
+          metadata: ["MESSAGE_ID": "\(JournalEvent.signaturesNotVerified.rawValue)"])
+      }
+      return try withExtendedLifetime(lock) {
+        try serve(settings, generation, key, TrustedSigners(signers), facilitator, logger)
+      }
+    } catch let problem as CannotStart {
+      logger.critical("\(problem.text)")
+      return problem.code
+    }
+  }
+
+  /// Opens the record, and serves until the Supervisor or an error ends it.
+  private static func serve(
+    _ settings: UplinkSettings, _ generation: Generation, _ hotkey: Hotkey, _ trusted: TrustedSigners,
+    _ address: FacilitatorAddress, _ logger: Logger
+  ) throws -> Int32 {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let loop = group.next()
+    let finished = loop.makePromise(of: Int32.self)
+    let bootID = try Clock.bootID()
+    let storeThread = StoreThread()
+    let box = NIOLoopBoundBox<Runtime?>.makeEmptyBox(valueType: Runtime.self, eventLoop: loop)
+    var generator = SystemRandomNumberGenerator()
+    let seed = generator.next()
+
+    try storeThread.start(
+      file: settings.stateDirectory + "/hordelink.db",
+      opened: { stored in
+        loop.execute {
+          let runtime = Runtime(
+            Runtime.Parts(
+              settings: settings, generation: generation, hotkey: hotkey, trusted: trusted, address: address,
+              stored: stored, bootID: bootID, seed: seed),
+            loop: loop, storeThread: storeThread, logger: logger, finish: { finished.succeed($0) })
+          box.value = runtime
+          connect(NIOLoopBound(runtime, eventLoop: loop), loop, failed: { finished.fail($0) })
+        }
+      },
+      report: { result in
+        loop.execute {
+          if let runtime = box.value {
+            runtime.storeSaid(result)
+          } else if case .failure(let error) = result {
+            logger.log(LogEntry(.critical, .storeFailed, "\(error)"))
+            finished.succeed(ExitCode.io)
+          }
+        }
+      })
+    return try finished.futureResult.wait()
+  }
+
+  /// Takes over the inherited sockets: the one to the Supervisor, and the one on which Listeners connect.
+  private static func connect(
+    _ runtime: NIOLoopBound<Runtime>, _ loop: any EventLoop, failed: @escaping @Sendable (any Error) -> Void
+  ) {
+    ServerBootstrap(group: loop)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(runtime.value.listenerConnected(channel))
+        }
+      }
+      .withBoundSocket(InheritedDescriptor.listening)
+      .flatMap { _ -> EventLoopFuture<any NIOCore.Channel> in
+        ClientBootstrap(group: loop)
+          .channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+              let runtime = runtime.value
+              try channel.pipeline.syncOperations.addHandler(
+                FrameHandler<SupervisorToUplink>(
+                  limit: Limits.controlFrameBytes,
+                  received: { message, _ in runtime.supervisorSaid(message) },
+                  closed: { runtime.supervisorIsGone($0) }))
+            }
+          }
+          .withConnectedSocket(InheritedDescriptor.control)
+      }
+      .whenComplete { result in
+        switch result {
+        case .success(let channel): runtime.value.start(control: channel)
+        case .failure(let error): failed(error)
+        }
+      }
+  }
+}

@@ -1,0 +1,283 @@
+import Decisions
+import DequeModule
+import Facilitator
+import Identity
+import Journal
+import Logging
+import Messages
+import NIOCore
+import NIOPosix
+import Platform
+import StatusUpdates
+import Store
+
+/// Uplink's hands: turns what happens into events for `UplinkCore` and carries out what it decides. Nothing is
+/// decided here. Confined to one event loop.
+final class Runtime {
+  private let settings: UplinkSettings
+  private let generation: Generation
+  private let hotkey: Hotkey
+  private let trusted: TrustedSigners
+  private let address: FacilitatorAddress
+  private let logger: Logger
+  private let loop: any EventLoop
+  private let storeThread: StoreThread
+  private let finish: (Int32) -> Void
+
+  private var core: UplinkCore
+  private var control: (any NIOCore.Channel)?
+  private var listeners: [ConnectionID: any NIOCore.Channel] = [:]
+  private var nextListener: UInt64 = 1
+  private var facilitator: FacilitatorConnection?
+  private var unflushed: [ObjectIdentifier: any NIOCore.Channel] = [:]
+  private var events = Deque<UplinkCore.Event>()
+  private var busy = false
+  private var timer: Scheduled<Void>?
+  private var timerAt: Instant?
+  /// When each commit that is not durable yet was asked for.
+  private var uncommittedSince = Deque<Instant>()
+
+  /// Everything that is made before the first event.
+  struct Parts {
+    var settings: UplinkSettings
+    var generation: Generation
+    var hotkey: Hotkey
+    var trusted: TrustedSigners
+    var address: FacilitatorAddress
+    var stored: StoredState
+    var bootID: String
+    var seed: UInt64
+  }
+
+  /// - Parameter finish: ends the process with that code.
+  init(
+    _ parts: Parts, loop: any EventLoop, storeThread: StoreThread, logger: Logger,
+    finish: @escaping (Int32) -> Void
+  ) {
+    settings = parts.settings
+    generation = parts.generation
+    hotkey = parts.hotkey
+    trusted = parts.trusted
+    address = parts.address
+    self.loop = loop
+    self.storeThread = storeThread
+    self.logger = logger
+    self.finish = finish
+    core = UplinkCore(
+      settings: parts.settings, stored: parts.stored, bootID: parts.bootID, seed: parts.seed, at: Self.now)
+  }
+
+  private static var now: Moment {
+    Moment(
+      boot: Instant(nanoseconds: Clock.bootNanoseconds), wall: WallTime(milliseconds: Clock.wallMilliseconds))
+  }
+
+  /// Begins, once the control channel is there.
+  func start(control: any NIOCore.Channel) {
+    self.control = control
+    busy = true
+    for action in core.start() { carryOut(action) }
+    busy = false
+    post(.timeReached)
+  }
+
+  // MARK: Events
+
+  /// Hands over an event, and whatever its actions bring about, one after the other; what they wrote goes out
+  /// together at the end.
+  private func post(_ event: UplinkCore.Event) {
+    events.append(event)
+    guard !busy else { return }
+    busy = true
+    while let next = events.popFirst() {
+      for action in core.handle(next, at: Self.now) { carryOut(action) }
+    }
+    busy = false
+    facilitator?.flush()
+    for channel in unflushed.values { channel.flush() }
+    unflushed.removeAll(keepingCapacity: true)
+    setTimer()
+  }
+
+  /// A later deadline than the one that is set needs nothing: the timer looks again when it fires.
+  private func setTimer() {
+    guard let deadline = core.nextDeadline else { return }
+    if let timerAt, timerAt <= deadline { return }
+    timer?.cancel()
+    timerAt = deadline
+    let delay = max(0, (deadline - Self.now.boot).nanoseconds)
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    timer = loop.scheduleTask(in: .nanoseconds(delay)) {
+      bound.value.timerAt = nil
+      bound.value.post(.timeReached)
+    }
+  }
+
+  func supervisorSaid(_ message: SupervisorToUplink) {
+    if case .ping(let number) = message {
+      let age = uncommittedSince.first.map { (Self.now.boot - $0).wholeMilliseconds } ?? 0
+      tell(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
+      control?.flush()
+    } else {
+      post(.fromSupervisor(message))
+    }
+  }
+
+  func supervisorIsGone(_ reason: String?) {
+    if let reason { logger.error("\(reason); Uplink leaves") }
+    finish(reason == nil ? ExitCode.success : ExitCode.software)
+  }
+
+  /// A Listener has connected. Returns what handles its frames.
+  func listenerConnected(_ channel: any NIOCore.Channel) -> FrameHandler<ListenerToUplink> {
+    let id = ConnectionID(nextListener)
+    nextListener += 1
+    listeners[id] = channel
+    return FrameHandler(
+      limit: settings.maxFrameBytes + Limits.updateOverheadBytes,
+      received: { [self] message, generation in post(.fromListener(id, message, generation)) },
+      closed: { [self] reason in
+        if let reason {
+          logger.log(LogEntry(.error, .badMessage, "\(reason); the connection of a Listener is closed"))
+        }
+        listeners[id] = nil
+        post(.listenerGone(id))
+      })
+  }
+
+  func storeSaid(_ result: Result<[StoreThread.Outcome], StoreError>) {
+    switch result {
+    case .success(let outcomes):
+      for outcome in outcomes {
+        switch outcome {
+        case .committed(let what):
+          uncommittedSince.removeFirst()
+          events.append(.committed(what))
+        case .loaded(let entries, let more): events.append(.loaded(entries, more: more))
+        case .bodyLoaded(let job, let body): events.append(.bodyLoaded(job, body))
+        case .lookedUp(let request, let known, let replay):
+          events.append(
+            .requested(
+              UplinkCore.Request(
+                job: request.job, body: request.body, signatureHash: request.signatureHash,
+                limitSeconds: request.limitSeconds, refusal: request.refusal, isKnown: known,
+                isReplay: replay)))
+        }
+      }
+      if let last = events.popLast() { post(last) }
+    case .failure(let error):
+      logger.log(LogEntry(.critical, .storeFailed, "\(error); Uplink leaves and opens the record again"))
+      finish(ExitCode.io)
+    }
+  }
+
+  private func facilitatorSaid(_ event: FacilitatorEvent, _ connection: UInt64) {
+    switch event {
+    case .opened: post(.opened(connection: connection))
+    case .ponged: post(.ponged(connection: connection))
+    case .lost(let reason): post(.lost(reason: reason, connection: connection))
+    case .text(let text): received(text, connection)
+    }
+  }
+
+  private func received(_ text: [UInt8], _ connection: UInt64) {
+    switch FacilitatorMessage.classify(text) {
+    case .response(let response):
+      let answer: FacilitatorAnswer =
+        response.status == .success
+        ? .success
+        : .errors(response.errors.map { FacilitatorError(type: $0.type, message: $0.message) })
+      post(.answered(answer, connection: connection))
+    case .jobRequest(let request, let raw): received(request, raw)
+    case .jobCheated(let report, _):
+      logger.log(
+        LogEntry(
+          .warning, .cheatReported,
+          "a cheat report about the job \(report.jobUUID) came; this release only logs it"))
+    case .unsupported(let reason):
+      logger.log(
+        LogEntry(
+          .warning, .facilitatorMessageIgnored,
+          "a message of \(text.count) bytes from the facilitator is ignored: \(reason)"))
+    }
+  }
+
+  private func received(_ request: JobRequest, _ raw: [UInt8]) {
+    guard let job = request.job else {
+      logger.log(
+        LogEntry(
+          .warning, .jobRefused,
+          "a job request whose uuid is not a canonical UUID is ignored: "
+            + String(reflecting: String(request.uuid.unicodeScalars.prefix(64)))))
+      return
+    }
+    var refusal: String?
+    if settings.verifySignatures {
+      do throws(VerificationError) { try request.verify(trusted: trusted) } catch { refusal = "\(error)" }
+    }
+    let limits = request.limits
+    let seconds =
+      limits.download + limits.execution + limits.upload + (request.wantsStreaming ? limits.streamingStart : 0)
+    storeThread.ask(
+      .lookUp(
+        JobRequested(
+          job: job, body: raw,
+          signatureHash: settings.verifySignatures ? request.signature?.fingerprint : nil,
+          limitSeconds: Int(min(seconds, Self.longestJob)), refusal: refusal)))
+  }
+
+  /// Ten years: nobody waits longer, and clocks in nanoseconds hold it.
+  private static let longestJob: Int64 = 10 * 365 * 86_400
+
+  // MARK: Actions
+
+  private func carryOut(_ action: UplinkCore.Action) {
+    switch action {
+    case .commit(let operations, let what):
+      uncommittedSince.append(Self.now.boot)
+      storeThread.ask(.commit(operations, then: what))
+    case .load(let id, let limit):
+      storeThread.ask(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes))
+    case .loadBody(let job): storeThread.ask(.loadBody(job))
+    case .toSupervisor(let message): tell(message)
+    case .toListener(let id, let message):
+      if let channel = listeners[id] { write(message, to: channel) }
+    case .dropListener(let id): listeners[id]?.close(promise: nil)
+    case .connect(let connection):
+      let opened = FacilitatorConnection(loop: loop) { [self] in facilitatorSaid($0, connection) }
+      facilitator = opened
+      opened.open(address)
+    case .disconnect:
+      facilitator?.drop()
+      facilitator = nil
+    case .close: facilitator?.close()
+    case .authenticate: authenticate()
+    case .heartbeat: facilitator?.write(Heartbeat.frame)
+    case .ping: facilitator?.ping()
+    case .send(let job, let status, let metadata):
+      facilitator?.write(StatusUpdateFrame.encode(job: job, status: status, metadataJSON: metadata))
+    case .log(let entry): logger.log(entry)
+    case .exit(let code):
+      control?.flush()
+      finish(code)
+    }
+  }
+
+  private func authenticate() {
+    do {
+      facilitator?.write(try AuthenticationRequest(signedBy: hotkey).frame)
+    } catch {
+      logger.log(LogEntry(.critical, .authenticationRefused, "the hotkey cannot sign: \(error)"))
+      finish(ExitCode.configuration)
+    }
+  }
+
+  private func tell(_ message: UplinkToSupervisor) {
+    if let control { write(message, to: control) }
+  }
+
+  private func write(_ message: some Message, to channel: any NIOCore.Channel) {
+    channel.write(channel.allocator.buffer(bytes: message.frame(generation: generation)), promise: nil)
+    unflushed[ObjectIdentifier(channel)] = channel
+  }
+}
