@@ -138,5 +138,20 @@ let package = Package(
       name: "FacilitatorTests",
       dependencies: ["Facilitator", "Identity", "JSON", "MessagePack", "Messages", "StatusUpdates"],
       swiftSettings: strict),
+    .testTarget(
+      name: "EndToEndTests",
+      dependencies: ["JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "WorkerClient"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "WorkerClientTests",
+      dependencies: [
+        "DemoWorker", "JSON", "MessagePack", "Messages", "Platform", "StatusUpdates", "WorkerClient",
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "ControlTests",
+      dependencies: [
+        "Control", "JSON", "MessagePack", "Messages", "Platform", "WorkerClient",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
   ]
 )

@@ -26,7 +26,8 @@ final class WebSocketConnection: ChannelInboundHandler {
   private var context: ChannelHandlerContext?
   private var waiting = CircularBuffer<(item: Outgoing, due: NIODeadline)>()
   private var timer: Scheduled<Void>?
-  private var fragments: (opcode: WebSocketOpcode, bytes: [UInt8])?
+  /// What has arrived of a message in several frames.
+  private var fragments: [UInt8]?
   private var hasSentClose = false
   /// Why the connection ends; the first reason stands.
   private var end: String?
@@ -160,21 +161,21 @@ final class WebSocketConnection: ChannelInboundHandler {
       return violated(CloseCode.unacceptableData, "binary frames are not taken")
     }
     let bytes = Array(frame.unmaskedData.readableBytesView)
-    if frame.fin { server.received(bytes, on: number) } else { fragments = (frame.opcode, bytes) }
+    if frame.fin { server.received(bytes, on: number) } else { fragments = bytes }
   }
 
   private func proceed(_ frame: WebSocketFrame) {
-    guard let fragments else {
+    guard var message = fragments else {
       return violated(CloseCode.protocolError, "a continuation continues nothing")
     }
-    guard fragments.bytes.count + frame.length <= IncomingMessage.byteLimit else {
+    guard message.count + frame.length <= IncomingMessage.byteLimit else {
       return violated(
         CloseCode.messageTooLarge, "a message is longer than \(IncomingMessage.byteLimit) bytes")
     }
-    self.fragments?.bytes += frame.unmaskedData.readableBytesView
-    guard frame.fin, let message = self.fragments?.bytes else { return }
-    self.fragments = nil
-    server.received(message, on: number)
+    // Not held twice while it grows.
+    fragments = nil
+    message += frame.unmaskedData.readableBytesView
+    if frame.fin { server.received(message, on: number) } else { fragments = message }
   }
 
   private func closed(by frame: WebSocketFrame) {

@@ -5,13 +5,23 @@ public enum ProcessTable {
   /// When a process started, in clock ticks after boot: with the boot's id it tells a process from a later one
   /// that got the same pid. nil when there is no such process. Source: proc(5), /proc/PID/stat field 22.
   public static func startTime(of pid: pid_t) -> UInt64? {
+    guard let fields = statFields(of: pid), fields.count > 19 else { return nil }
+    return UInt64(fields[19])
+  }
+
+  /// Whether a process still runs: one that waits to be reaped does not.
+  public static func isRunning(_ pid: pid_t) -> Bool {
+    guard let state = statFields(of: pid)?.first else { return false }
+    return state != "Z" && state != "X"
+  }
+
+  /// The fields of /proc/PID/stat from the third one on.
+  private static func statFields(of pid: pid_t) -> [String]? {
     guard let stat = try? Files.read("/proc/\(pid)/stat", limit: 4096),
       // The name, which may hold anything, ends at the last parenthesis; field 3 follows it.
       let end = stat.lastIndex(of: UInt8(ascii: ")"))
     else { return nil }
-    let fields = stat[(end + 1)...].split(separator: UInt8(ascii: " "))
-    guard fields.count > 19 else { return nil }
-    return UInt64(String(decoding: fields[19], as: UTF8.self))
+    return stat[(end + 1)...].split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// Sends a signal to one process. Returns false when it is gone.

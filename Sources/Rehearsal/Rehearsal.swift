@@ -202,7 +202,8 @@ public final class Rehearsal {
 
   /// Processes that were reported at some time and still run.
   public var leftovers: [pid_t] {
-    seen.filter { ProcessTable.startTime(of: $0.key) == $0.value }.map(\.key).sorted()
+    seen.filter { ProcessTable.startTime(of: $0.key) == $0.value && ProcessTable.isRunning($0.key) }
+      .map(\.key).sorted()
   }
 
   /// Ends what still runs and removes the directory.

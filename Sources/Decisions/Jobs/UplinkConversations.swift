@@ -132,7 +132,8 @@ extension UplinkCore {
     case .jobs:
       UplinkReport(
         state: state,
-        jobs: jobs.sorted { $0.key < $1.key }.map { id, job in
+        // A frame has its bounds, and a person reads no more.
+        jobs: jobs.filter { $0.value.phase != .closed }.sorted { $0.key < $1.key }.prefix(10_000).map { id, job in
           JobReport(
             job: id, phase: job.phase,
             statuses: JobStatus.allCases.filter { job.statuses.contains(JobStatusSet($0)) },

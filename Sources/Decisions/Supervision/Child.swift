@@ -42,6 +42,7 @@ public struct Child: Sendable {
   public private(set) var history = RestartHistory()
   /// Why it last died; empty when it never did.
   public private(set) var lastDeath = ""
+  public private(set) var diedAt: Instant?
   /// Whether its death is the end of it, whatever its policy says.
   public private(set) var stopping = false
   private var nextPing: Instant
@@ -84,6 +85,7 @@ public struct Child: Sendable {
   public mutating func died(_ exit: ProcessExit, at now: Instant, dice: inout Dice) -> RestartDecision {
     let readyFor = run?.readySince.map { now - $0 }
     lastDeath = exit.description
+    diedAt = now
     if stopping {
       state = .ended
       return .end

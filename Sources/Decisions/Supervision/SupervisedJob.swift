@@ -18,6 +18,7 @@ struct SupervisedJob: Sendable {
   var listener: Child?
   var command = Command.none
   var record: CommandRecord?
+  var startedAt: Instant?
   var teardown: Teardown?
 
   var commandRuns: Bool {
@@ -141,8 +142,9 @@ extension SupervisorCore {
     actions.append(.spawnCommand(id, body: body))
   }
 
-  mutating func commandStarted(_ id: JobID, _ record: CommandRecord) {
+  mutating func commandStarted(_ id: JobID, _ record: CommandRecord, at now: Instant) {
     jobs[id]?.command = .running
+    jobs[id]?.startedAt = now
     jobs[id]?.record = record
     actions.append(
       .log(
@@ -215,7 +217,8 @@ extension SupervisorCore {
       reports.append(
         ChildReport(
           name: "command", job: id, pid: Int(job.record?.pid ?? 0), generation: 0,
-          state: job.teardown == nil ? "running" : "stopping", seconds: 0, restartsLastHour: 0, lastDeath: ""))
+          state: job.teardown == nil ? "running" : "stopping",
+          seconds: job.startedAt.map { (now - $0).wholeSeconds } ?? 0, restartsLastHour: 0, lastDeath: ""))
     }
     return reports
   }
@@ -235,7 +238,7 @@ extension Child {
     switch state {
     case .waiting(let until):
       name = "backoff"
-      since = until
+      since = diedAt ?? until
     case .running(let run):
       name = run.teardown != nil ? "stopping" : run.readySince == nil ? "starting" : "ready"
       since = run.readySince ?? run.since

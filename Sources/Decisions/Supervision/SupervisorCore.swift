@@ -121,7 +121,7 @@ public struct SupervisorCore: Sendable {
       guard child(key)?.isCurrent(generation) == true else { break }
       log(.error, .badMessage, "\(key.name) sent \(reason); it is replaced", child: key)
       withChild(key) { $0.misbehaved(at: now) }
-    case .commandStarted(let job, let record): commandStarted(job, record)
+    case .commandStarted(let job, let record): commandStarted(job, record, at: now)
     case .commandFailed(let job, let reason): commandFailed(job, reason)
     case .commandExited(let job, let exit): commandExited(job, exit)
     case .controlQuery(let number, let query): ask(number, query, at: now)

@@ -1,0 +1,1 @@
+../JSONTests/SplitMix64.swift

@@ -1,0 +1,134 @@
+import Glibc
+import Messages
+import Platform
+import Rehearsal
+import Testing
+import WorkerClient
+
+extension EndToEnd {
+  /// What is acknowledged arrives in order and once, whoever is killed.
+  @Suite struct Kills {
+    /// A kill between any two updates, and after the last one.
+    @Test(arguments: Victim.allCases, 0...reported.count)
+    func aKillBetweenTwoUpdatesLosesNothing(victim: Victim, position: Int) throws {
+      try onStage { rehearsal in
+        let job = try rehearsal.startJob()
+        let worker = rehearsal.worker(job)
+        for (index, status) in reported.enumerated() {
+          if index == position { try rehearsal.kill(victim, job) }
+          try worker.acknowledged(status)
+        }
+        if position == reported.count {
+          try rehearsal.kill(victim, job)
+          // Whoever has not read its last acknowledgement can still ask for it.
+          try rehearsal.worker(job).acknowledged(.completed)
+        }
+        try rehearsal.expectAccepted(job, [.received] + reported)
+      }
+    }
+
+    /// Kills while updates are on their way, at moments that a seed decides.
+    @Test(arguments: Victim.allCases)
+    func killsWhileUpdatesAreOnTheirWayLoseNothing(victim: Victim) throws {
+      let seed = UInt64.random(in: 0 ... .max)
+      print("seed of the kills of \(victim): \(seed)")
+      try onStage { rehearsal in
+        for round in 0..<5 {
+          let job = try rehearsal.startJob()
+          let child = try rehearsal.readyChild(
+            victim.rawValue, job: victim == .listener ? job : nil)
+          let delay = (seed >> UInt64(round * 8)) & 0xff
+          let before = rehearsal.facilitator.events.count
+          try BackgroundThread.start {
+            // Up to a quarter of a millisecond a step: the whole exchange takes a few milliseconds.
+            usleep(useconds_t(delay * 25))
+            ProcessTable.signal(pid_t(child.pid), SIGKILL)
+          }
+          let answers = try rehearsal.worker(job).send(reported.map { WorkerClient.Update($0) })
+          #expect(answers == Array(repeating: .stored, count: reported.count))
+          try rehearsal.expectAccepted(job, [.received] + reported)
+          // What the facilitator sends to a connection that is dying is its own to repeat.
+          if victim == .uplink { try rehearsal.waitUntilConnected(from: before) }
+        }
+      }
+    }
+
+    @Test func aKilledSupervisorIsFollowedByOneThatGoesOn() throws {
+      try onStage { rehearsal in
+        let job = try rehearsal.startJob()
+        let worker = rehearsal.worker(job)
+        try worker.acknowledged(reported[0])
+        try rehearsal.killSupervisor()
+        try rehearsal.startSupervisor()
+        for status in reported.dropFirst() { try worker.acknowledged(status) }
+        try rehearsal.expectAccepted(job, [.received] + reported)
+      }
+    }
+
+    @Test func aCommandNeverRunsTwiceAndItsLeftoversAreKilled() throws {
+      try onStage { settings in
+        settings.commandIsLauncher = false
+        settings.command = ["/bin/sleep", "600"]
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        let command = try rehearsal.runningCommand(job)
+        try rehearsal.killSupervisor()
+        #expect(ProcessTable.isRunning(command))
+        try rehearsal.startSupervisor()
+        try rehearsal.expectAccepted(job, [.received, .hordeFailed])
+        #expect(!ProcessTable.isRunning(command))
+      }
+    }
+
+    /// Both of them at every step of a job that starts: nothing is dispatched twice and nothing is forgotten.
+    @Test func killsWhileJobsStartLoseNoJob() throws {
+      let seed = UInt64.random(in: 0 ... .max)
+      print("seed of the kills while jobs start: \(seed)")
+      try onStage { settings in
+        settings.commandIsLauncher = false
+        settings.command = [settings.programs + "/hordelink-demo-worker"]
+      } _: { rehearsal in
+        for round in 0..<5 {
+          let child = try rehearsal.readyChild("uplink")
+          let delay = (seed >> UInt64(round * 8)) & 0xff
+          let job = try JobID.random()
+          let before = rehearsal.facilitator.events.count
+          try rehearsal.facilitator.sendJob(job, arguments: ["true"])
+          // From here on the job is on record: a request that was not answered is the facilitator's to repeat.
+          try rehearsal.expectAccepted(job, [.received])
+          try BackgroundThread.start {
+            usleep(useconds_t(delay * 50))
+            ProcessTable.signal(pid_t(child.pid), SIGKILL)
+          }
+          try rehearsal.expectAccepted(job, [.received] + reported)
+          try rehearsal.waitUntilConnected(from: before)
+        }
+      }
+    }
+  }
+}
+
+extension Rehearsal {
+  func kill(_ victim: Victim, _ job: JobID) throws {
+    try kill(victim.rawValue, job: victim == .listener ? job : nil)
+  }
+
+  /// Kills the Supervisor and waits until it is gone; its children leave by themselves.
+  func killSupervisor() throws {
+    let supervisor = try #require(supervisor)
+    supervisor.signal(SIGKILL)
+    _ = try #require(try supervisor.wait(milliseconds: 5000))
+  }
+
+  /// The pid of a job's command; waits for it.
+  func runningCommand(_ job: JobID) throws -> pid_t {
+    let deadline = Deadline.after(milliseconds: 10_000)
+    while deadline.millisecondsLeft > 0 {
+      if let found = try report()?.children.first(where: { $0.name == "command" && $0.job == job && $0.pid > 0 }) {
+        return pid_t(found.pid)
+      }
+      try facilitator.read(milliseconds: 20)
+    }
+    throw RehearsalError("the command of \(job) does not run")
+  }
+}

@@ -1,0 +1,133 @@
+import Glibc
+import Messages
+import Platform
+import Rehearsal
+import Testing
+import WorkerClient
+
+extension EndToEnd {
+  /// Starting, stopping, and what is wrong with a configuration.
+  @Suite struct Service {
+    @Test func aStopEndsRunningJobsAndDeliversThatBeforeItExits() throws {
+      try onStage { settings in
+        settings.commandIsLauncher = false
+        settings.command = ["/bin/sh", "-c", "trap '' TERM; sleep 600 & wait; wait"]
+        settings.more["dispatch"] = "stop_seconds = 1"
+      } _: { rehearsal in
+        let jobs = try (0..<3).map { _ in try rehearsal.startJob() }
+        for job in jobs { _ = try rehearsal.runningCommand(job) }
+        let ending = try rehearsal.stopSupervisor()
+        #expect(ending.code == 0)
+        for job in jobs { try rehearsal.expectAccepted(job, [.received, .hordeFailed]) }
+        #expect(rehearsal.leftovers.isEmpty)
+      }
+    }
+
+    @Test func whatDidNotDrainIsSentAfterTheNextStart() throws {
+      try onStage { settings in
+        settings.more["stop"] = "drain_seconds = 0"
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        try rehearsal.facilitator.tell([("command", .string("down"))])
+        _ = try rehearsal.facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
+        let worker = rehearsal.worker(job)
+        for status in reported { try worker.acknowledged(status) }
+        #expect(try rehearsal.stopSupervisor().code == 0)
+        #expect(rehearsal.facilitator.accepted(job) == [.received])
+        try rehearsal.facilitator.tell([("command", .string("up"))])
+        try rehearsal.startSupervisor()
+        try rehearsal.expectAccepted(job, [.received] + reported)
+      }
+    }
+
+    @Test func aSecondStopSignalHurries() throws {
+      try onStage { settings in
+        settings.commandIsLauncher = false
+        settings.command = ["/bin/sh", "-c", "trap '' TERM; sleep 600 & wait; wait"]
+        settings.more["dispatch"] = "stop_seconds = 600"
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        _ = try rehearsal.runningCommand(job)
+        let supervisor = try #require(rehearsal.supervisor)
+        supervisor.signal(SIGTERM)
+        // The first has been heard when the status says so.
+        let deadline = Deadline.after(milliseconds: 10_000)
+        while deadline.millisecondsLeft > 0,
+          try rehearsal.report()?.children.contains(where: { $0.state == "stopping" }) != true
+        {
+          try rehearsal.facilitator.read(milliseconds: 20)
+        }
+        #expect(try rehearsal.stopSupervisor(milliseconds: 30_000).code == 0)
+        try rehearsal.expectAccepted(job, [.received, .hordeFailed])
+      }
+    }
+
+    @Test func aSecondSupervisorSaysWhoIsThereAndLeaves() throws {
+      try onStage { rehearsal in
+        let first = try #require(rehearsal.supervisor)
+        let (code, text) = try run(rehearsal, ["--config", rehearsal.configurationFile])
+        #expect(code == ExitCode.locked)
+        #expect(text.contains("pid \(first.pid)"))
+        // It has left the first one's sockets alone.
+        let job = try rehearsal.startJob()
+        try rehearsal.worker(job).acknowledged(.accepted)
+      }
+    }
+
+    @Test func whatIsWrongIsNamedWithFileLineAndKey() throws {
+      try onStage { rehearsal in
+        let file = rehearsal.folder + "/wrong.toml"
+        let text = """
+          [facilitator]
+          url = "http://example.org/"
+          [jobs]
+          trusted_signers = [
+            "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY",
+            "not an address",
+          ]
+          max_opne = 3
+          """
+        try write(text, to: file)
+        let (code, output) = try run(rehearsal, ["--config", file])
+        #expect(code == ExitCode.configuration)
+        #expect(output.contains("\(file):2: "))
+        #expect(output.contains("\(file):8: "))
+        #expect(output.contains("max_opne"))
+      }
+    }
+
+    @Test func aHotkeyThatCannotBeUsedEndsTheServiceAsAWrongConfiguration() throws {
+      var settings = Rehearsal.Settings(programs: try ProcessTable.ownFolder(), command: ["/bin/true"])
+      settings.commandIsLauncher = true
+      let rehearsal = try Rehearsal(settings)
+      defer { rehearsal.tearDown() }
+      try write("{\"ss58Address\":\"\(rehearsal.hotkey)\"}", to: rehearsal.folder + "/hotkey")
+      let (checked, problem) = try run(rehearsal, ["--config", rehearsal.configurationFile, "--check"])
+      #expect(checked == ExitCode.configuration)
+      #expect(problem.contains("\(rehearsal.configurationFile):"))
+      try rehearsal.startSupervisor()
+      let ending = try #require(try rehearsal.supervisor?.wait(milliseconds: 20_000))
+      #expect(ending.code == ExitCode.configuration)
+      #expect(rehearsal.log.contains("hotkey_file"))
+    }
+
+    /// Runs the Supervisor's program to its end; returns its exit code and what it wrote.
+    private func run(_ rehearsal: Rehearsal, _ arguments: [String]) throws -> (Int32?, String) {
+      let program = rehearsal.settings.programs + "/hordelink-supervisor"
+      var request = SpawnRequest(
+        executable: program, arguments: [program] + arguments, environment: ["PATH=/usr/bin:/bin"])
+      let pipe = try Files.pipe()
+      request.standardOutput = pipe.writing
+      request.standardError = pipe.writing
+      let process = try RunningProcess(pid: try request.spawn())
+      let ending = try #require(try process.wait(milliseconds: 20_000))
+      return (ending.code, String(decoding: try pipe.reading.read(upTo: 65_536) ?? [], as: UTF8.self))
+    }
+
+    private func write(_ text: String, to path: String) throws {
+      let file = Descriptor(owning: open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600))
+      let bytes = Array(text.utf8)
+      try #require(Glibc.write(file.number, bytes, bytes.count) == bytes.count)
+    }
+  }
+}
