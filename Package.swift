@@ -22,7 +22,7 @@ let package = Package(
     .executable(name: "hordelink-uplink", targets: ["Uplink"]),
     .executable(name: "hordelink-listener", targets: ["Listener"]),
     .executable(name: "hordelinkctl", targets: ["ControlProgram"]),
-    .executable(name: "hordelink-dev-facilitator", targets: ["DevFacilitator"]),
+    .executable(name: "hordelink-dev-facilitator", targets: ["DevFacilitatorProgram"]),
     .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
     .executable(name: "hordelink-demo", targets: ["Demo"]),
   ],
@@ -101,7 +101,7 @@ let package = Package(
     .executableTarget(
       name: "ControlProgram", dependencies: ["Control"], path: "Sources/Control/Program",
       swiftSettings: strict, linkerSettings: withFoundation),
-    .executableTarget(
+    .target(
       name: "DevFacilitator",
       dependencies: [
         "Facilitator", "Identity", "JSON", "Messages", "Platform", "StatusUpdates",
@@ -110,7 +110,10 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOWebSocket", package: "swift-nio"),
-      ], swiftSettings: strict, linkerSettings: withFoundation),
+      ], exclude: ["Program"], swiftSettings: strict),
+    .executableTarget(
+      name: "DevFacilitatorProgram", dependencies: ["DevFacilitator"], path: "Sources/DevFacilitator/Program",
+      swiftSettings: strict, linkerSettings: withFoundation),
 
     // For the demo and the tests.
     .target(name: "WorkerClient", dependencies: ["MessagePack", "Messages", "Platform"], swiftSettings: strict),
@@ -152,6 +155,14 @@ let package = Package(
       dependencies: [
         "Control", "JSON", "MessagePack", "Messages", "Platform", "WorkerClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "DevFacilitatorTests",
+      dependencies: [
+        "DevFacilitator", "Facilitator", "Identity", "JSON", "Messages", "Platform", "StatusUpdates",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: strict),
   ]
 )

@@ -1,0 +1,1 @@
+../FacilitatorTests/SplitMix64.swift

@@ -1,0 +1,1 @@
+../FacilitatorTests/Vectors.swift
