@@ -3,6 +3,9 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny")]
 
+/// For what is linked into the Listener: a section for each function, so that the linker can order them.
+let ordered: [SwiftSetting] = strict + [.unsafeFlags(["-Xfrontend", "-function-sections"])]
+
 /// Swift's runtime is linked into every program: an installed one needs Debian's own libraries and nothing else.
 let withRuntime: [LinkerSetting] = [
   .unsafeFlags(["-static-stdlib", "-use-ld=lld", "-lswiftSynchronization"])
@@ -14,6 +17,15 @@ let withFoundation: [LinkerSetting] =
   withRuntime + [
     .unsafeFlags(["-lCoreFoundation", "-l_FoundationCollections", "-l_FoundationCShims", "-l_FoundationICU"])
   ]
+
+/// A Listener is static, and what it runs lies side by side in it: docs/decisions/0001-static-listener.md.
+let staticProgram: [LinkerSetting] = [
+  .unsafeFlags([
+    "-static-executable", "-use-ld=lld", "-Xlinker", "--gc-sections",
+    "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/Listener/functions.order",
+    "-Xlinker", "--no-warn-symbol-ordering",
+  ])
+]
 
 let package = Package(
   name: "hordelink",
@@ -42,29 +54,29 @@ let package = Package(
     .systemLibrary(name: "CSystemd"),
 
     // What decides and what describes: no clock, no randomness, no input or output.
-    .target(name: "MessagePack", dependencies: ["CMessagePack"], swiftSettings: strict),
-    .target(name: "Messages", dependencies: ["MessagePack"], swiftSettings: strict),
-    .target(name: "JSON", swiftSettings: strict),
-    .target(name: "StatusUpdates", dependencies: ["JSON", "MessagePack", "Messages"], swiftSettings: strict),
+    .target(name: "MessagePack", dependencies: ["CMessagePack"], swiftSettings: ordered),
+    .target(name: "Messages", dependencies: ["MessagePack"], swiftSettings: ordered),
+    .target(name: "JSON", swiftSettings: ordered),
+    .target(name: "StatusUpdates", dependencies: ["JSON", "MessagePack", "Messages"], swiftSettings: ordered),
     .target(
       name: "Decisions",
       dependencies: [
         "JSON", "Messages", "StatusUpdates", .product(name: "DequeModule", package: "swift-collections"),
-      ], swiftSettings: strict),
+      ], swiftSettings: ordered),
     .target(name: "Identity", dependencies: ["CSodium"], swiftSettings: strict),
     .target(
       name: "Facilitator", dependencies: ["Identity", "JSON", "Messages", "StatusUpdates"],
       swiftSettings: strict),
 
     // What acts.
-    .target(name: "Platform", dependencies: ["CLinux", "Messages"], swiftSettings: strict),
+    .target(name: "Platform", dependencies: ["CLinux", "Messages"], swiftSettings: ordered),
     .target(
       name: "Journal",
       dependencies: [
         "CSystemd", "Decisions", "Messages", "Platform", .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .target(
-      name: "Configuration", dependencies: [.product(name: "TOMLKit", package: "TOMLKit")],
+      name: "Configuration", dependencies: ["Platform", .product(name: "TOMLKit", package: "TOMLKit")],
       swiftSettings: strict),
     .target(name: "Store", dependencies: ["CSQLite", "Decisions", "Messages", "Platform"], swiftSettings: strict),
 
@@ -90,8 +102,9 @@ let package = Package(
       ], swiftSettings: strict, linkerSettings: withRuntime),
     .executableTarget(
       name: "Listener", dependencies: ["Decisions", "MessagePack", "Messages", "Platform", "StatusUpdates"],
-      swiftSettings: strict,
-      linkerSettings: [.unsafeFlags(["-static-executable", "-use-ld=lld"])]),
+      exclude: ["functions.order"],
+      swiftSettings: ordered,
+      linkerSettings: staticProgram),
     .target(
       name: "Control",
       dependencies: [

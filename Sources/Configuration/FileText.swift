@@ -1,34 +1,16 @@
-import Glibc
+import Platform
 
 /// The bytes of the file at `path`. Throws a sentence that follows the file's name.
 func readFile(_ path: String, atMost limit: Int) throws(InvalidText) -> [UInt8] {
   guard !path.utf8.contains(0) else { throw InvalidText("cannot be opened: its name contains NUL") }
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else {
-    throw InvalidText(
-      "cannot open the configuration: \(errorText()): create it or name another with --config")
-  }
-  defer { close(descriptor) }
-  var bytes: [UInt8] = []
-  var buffer = [UInt8](repeating: 0, count: 16384)
-  while true {
-    let count = read(descriptor, &buffer, buffer.count)
-    if count == 0 { return bytes }
-    if count < 0 {
-      if errno == EINTR { continue }
-      throw InvalidText(
-        "cannot read the configuration: \(errorText()): name a readable file with --config")
+  do {
+    return try Files.read(path, limit: limit)
+  } catch {
+    if error.code == Files.tooLarge {
+      throw InvalidText("is longer than the \(limit) bytes that a configuration may have: shorten it")
     }
-    bytes += buffer[..<count]
-    guard bytes.count <= limit else {
-      throw InvalidText(
-        "is longer than the \(limit) bytes that a configuration may have: shorten it")
-    }
+    throw InvalidText("cannot \(error.call) the configuration: \(error.reason): name a readable file with --config")
   }
-}
-
-private func errorText() -> String {
-  String(cString: strerror(errno))
 }
 
 /// The document as text; throws the line of the first byte that no TOML document may contain.

@@ -1,3 +1,5 @@
+import Platform
+
 /// The place of a value in the document, written as a dotted path: `jobs.trusted_signers[2]`.
 ///
 /// A key that is not a bare key (TOML 1.0.0, "Keys") is written in quotes, with control characters escaped,
@@ -45,17 +47,6 @@ func isASCIIDigit(_ byte: UInt8) -> Bool {
 
 /// A text from the file in quotes, cut at 64 characters, with whatever could upset a terminal escaped.
 func printable(_ text: String) -> String {
-  var result = "\""
-  for scalar in text.unicodeScalars.prefix(SettingPath.longestKey) {
-    switch scalar {
-    case "\"", "\\": result += "\\\(scalar)"
-    default:
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-  }
-  return result + (text.unicodeScalars.count > SettingPath.longestKey ? "…\"" : "\"")
+  let escaped = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+  return "\"\(Terminal.printable(escaped, limit: SettingPath.longestKey))\""
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Messages
+import Platform
 
 /// Runs hordelinkctl with this process's arguments, and ends the process.
 public func runControl() { ControlCommand.main() }
@@ -92,8 +93,7 @@ func reportingFailure(_ body: () throws(ControlFailure) -> Void) throws {
   do throws(ControlFailure) {
     try body()
   } catch {
-    let line = Array("hordelinkctl: \(error.message)\n".utf8)
-    _ = write(STDERR_FILENO, line, line.count)
+    Terminal.complain("hordelinkctl: \(error.message)")
     throw ArgumentParser.ExitCode(error.kind.rawValue)
   }
 }

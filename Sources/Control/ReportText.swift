@@ -1,4 +1,5 @@
 import Messages
+import Platform
 
 /// What a person reads of a report.
 enum ReportText {
@@ -24,7 +25,7 @@ enum ReportText {
   private static func lines(_ state: UplinkState) -> String {
     let loss = state.session == "ready" || state.lastLoss.isEmpty ? "" : "; last lost: \(state.lastLoss)"
     return """
-      facilitator  \(TextTable.printable(state.session + loss))
+      facilitator  \(Terminal.printable(state.session + loss))
       queue        \(state.queued) queued, \(state.inFlight) in flight, \(state.delivered) delivered, \
       \(state.dead) dead
       jobs         \(state.openJobs) open

@@ -56,7 +56,7 @@ struct SendCommand: ParsableCommand {
     case .stored: return "\(status.name) of job \(job) is acknowledged: the facilitator will get it"
     case .refused(let refusal):
       throw ControlFailure(
-        .refused, "\(status.name) of job \(job) is refused: \(TextTable.printable(refusal.description))")
+        .refused, "\(status.name) of job \(job) is refused: \(Terminal.printable(refusal.description))")
     }
   }
 

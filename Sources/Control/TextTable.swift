@@ -1,3 +1,5 @@
+import Platform
+
 /// Text in columns.
 struct TextTable {
   enum Alignment { case left, right }
@@ -13,7 +15,7 @@ struct TextTable {
 
   /// Adds a row. What a cell holds is made printable; an empty one becomes a dash.
   mutating func add(_ cells: [String]) {
-    rows.append(cells.map { $0.isEmpty ? "-" : Self.printable($0) })
+    rows.append(cells.map { $0.isEmpty ? "-" : Terminal.printable($0) })
   }
 
   /// The rows, one a line, two spaces between columns and none at the ends of lines.
@@ -29,19 +31,6 @@ struct TextTable {
       while line.last == " " { line.removeLast() }
       return line
     }.joined(separator: "\n")
-  }
-
-  /// The text with what could upset a terminal escaped: much of what is shown was said by other machines.
-  static func printable(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned, .surrogate:
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
   }
 
   /// A length of time in its two largest units.

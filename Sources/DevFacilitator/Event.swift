@@ -1,4 +1,5 @@
 import JSON
+import Platform
 
 /// Something that happened, to be told on standard output.
 enum Event: Sendable, Equatable {
@@ -42,22 +43,12 @@ enum Event: Sendable, Equatable {
     for (field, value) in fields {
       switch value {
       case .string(let text) where field == "frame": words.append("\(text.utf8.count) bytes")
-      case .string(let text): words.append("\(field)=\(Self.printable(text))")
+      case .string(let text): words.append("\(field)=\(Terminal.printable(text, limit: 300))")
       case .number(let text): words.append("\(field)=\(text)")
       default: break
       }
     }
     return words.joined(separator: " ")
-  }
-
-  /// What came from outside must not move a terminal's cursor.
-  private static func printable(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars.prefix(300) {
-      let isControl = scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value)
-      result.unicodeScalars.append(isControl ? "?" : scalar)
-    }
-    return result
   }
 
   private var parts: (name: String, connection: Int?, fields: [(String, JSONValue)]) {

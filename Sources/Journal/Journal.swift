@@ -85,7 +85,7 @@ public struct Journal: Sendable {
   }
 
   private static func print(_ line: Line, program: String) {
-    var text = "\(clockText(line.wallMilliseconds)) \(line.priority.label) \(program): \(line.text)"
+    var text = "\(clockText(line.wallMilliseconds)) \(line.priority.label) \(program): \(Terminal.printable(line.text))"
     let shown = line.fields.filter { $0.name != "MESSAGE_ID" }
     if !shown.isEmpty { text += " [" + shown.map { "\($0.name)=\($0.value)" }.joined(separator: " ") + "]" }
     text += "\n"

@@ -6,11 +6,6 @@ import Glibc
 import Messages
 import Platform
 
-func complain(_ text: String) {
-  let line = Array("hordelink-listener: \(text)\n".utf8)
-  _ = write(STDERR_FILENO, line, line.count)
-}
-
 /// The first message says whose channel to hear.
 func assignment(
   _ control: FrameConnection
@@ -30,7 +25,7 @@ func run() -> Int32 {
     try socket.setCloseOnExec()
     try listening.setCloseOnExec()
   } catch {
-    complain("is started by hordelink-supervisor and by nothing else")
+    Terminal.complain("hordelink-listener is started by hordelink-supervisor and by nothing else")
     return ExitCode.usage
   }
   let control = FrameConnection(
@@ -43,7 +38,7 @@ func run() -> Int32 {
     let loop = try Loop(settings: settings, generation: generation, control: control, listening: listening)
     return try loop.run()
   } catch {
-    complain("\(error)")
+    Terminal.complain("hordelink-listener: \(error)")
     return ExitCode.software
   }
 }

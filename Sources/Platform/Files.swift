@@ -3,6 +3,9 @@ import Glibc
 
 /// Files and directories.
 public enum Files {
+  /// The error of a file that is larger than `read` was told.
+  public static let tooLarge = EFBIG
+
   /// The whole of a small file.
   /// - Parameter limit: a larger file is an error (EFBIG).
   public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
@@ -10,7 +13,7 @@ public enum Files {
     var content: [UInt8] = []
     while let bytes = try file.read(upTo: 65_536), !bytes.isEmpty {
       content += bytes
-      guard content.count <= limit else { throw SystemError("read", path, code: EFBIG) }
+      guard content.count <= limit else { throw SystemError("read", path, code: tooLarge) }
     }
     return content
   }

@@ -15,7 +15,10 @@ public struct SystemError: Error, Hashable, CustomStringConvertible {
     self.code = code
   }
 
-  public var description: String { "\(call) \(subject): \(String(cString: strerror(code)))" }
+  /// What errno says, in words.
+  public var reason: String { String(cString: strerror(code)) }
+
+  public var description: String { "\(call) \(subject): \(reason)" }
 }
 
 /// The result of a call that returns -1 on failure; interrupted calls are made again.

@@ -57,18 +57,6 @@ public enum StatusMetadata {
         .optional("streaming_details", .model(streamingDetails)),
       ], extra: .kept))
 
-  /// The metadata of an update that a person sends by hand, as the update carries it: nil for none, except that
-  /// `completed` and `streaming_ready` always have an object.
-  ///
-  /// - Throws: `InvalidUpdate.invalid` with the field at fault.
-  public static func normalize(_ metadata: JSONValue?, for status: JobStatus) throws(InvalidUpdate)
-    -> [UInt8]?
-  {
-    do {
-      return text(of: try Schema.nullable(schema).validate(metadata ?? .null), for: status)
-    } catch { throw InvalidUpdate.invalid(error.inside("metadata")) }
-  }
-
   /// The compact text of validated metadata. The facilitator drops the connection over `completed` and
   /// `streaming_ready` with null metadata, so these get an object of nulls (PROTOCOL.md).
   static func text(of metadata: JSONValue, for status: JobStatus) -> [UInt8]? {

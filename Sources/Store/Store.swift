@@ -72,10 +72,10 @@ public final class Store {
       try database.run(
         "UPDATE updates SET attempts = ?, error = ? WHERE id = ?", .integer(Int64(attempts)), .text(error),
         .integer(id.number))
-    case .bury(let id, let error, let at):
+    case .bury(let id, let attempts, let error, let at):
       try database.run(
-        "UPDATE updates SET state = 2, attempts = attempts + 1, error = ?, settled_at = ? WHERE id = ?",
-        .text(error), .integer(at.milliseconds), .integer(id.number))
+        "UPDATE updates SET state = 2, attempts = ?, error = ?, settled_at = ? WHERE id = ?",
+        .integer(Int64(attempts)), .text(error), .integer(at.milliseconds), .integer(id.number))
     case .close(let job, let at):
       try database.run(
         "UPDATE jobs SET phase = ?, closed_at = ?, body = NULL WHERE uuid = ?", .phase(.closed),

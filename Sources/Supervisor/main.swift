@@ -43,13 +43,8 @@ struct SupervisorCommand: ParsableCommand {
   }
 
   private func wrong(_ problems: [Problem]) -> ArgumentParser.ExitCode {
-    for problem in problems { complain("\(problem)") }
+    for problem in problems { Terminal.complain("\(problem)") }
     return ArgumentParser.ExitCode(Messages.ExitCode.configuration)
-  }
-
-  private func complain(_ text: String) {
-    let line = Array("\(text)\n".utf8)
-    _ = write(STDERR_FILENO, line, line.count)
   }
 
   private func supervise(_ settings: Configuration, _ environment: [String: String]) -> Int32 {
@@ -61,7 +56,7 @@ struct SupervisorCommand: ParsableCommand {
       switch try Files.lock(lockFile) {
       case .locked(let file): lock = file
       case .held(let holder):
-        complain(
+        Terminal.complain(
           "\(lockFile): another Supervisor (pid \(holder)) runs in this state directory; stop it first, "
             + "or give this one its own state_directory and runtime_directory")
         return Messages.ExitCode.locked
@@ -77,7 +72,7 @@ struct SupervisorCommand: ParsableCommand {
       journal.flush()
       return code
     } catch {
-      complain("hordelink-supervisor: \(error)")
+      Terminal.complain("hordelink-supervisor: \(error)")
       return Messages.ExitCode.software
     }
   }

@@ -5,11 +5,11 @@
 
 import Glibc
 import Messages
+import Platform
 
 do {
   exit(try Program.run())
 } catch {
-  let line = Array("hordelink-uplink: \(error)\n".utf8)
-  _ = write(STDERR_FILENO, line, line.count)
+  Terminal.complain("hordelink-uplink: \(error)")
   exit((error as? CannotStart)?.code ?? ExitCode.software)
 }

@@ -91,7 +91,7 @@ import Testing
   @Test func eventsInWordsKeepToTheirLine() {
     #expect(
       Event.accepted(3, uuid: "u", status: "s\n\u{1b}[2J", frame: "1234", row: 7).line
-        == "[3] accepted uuid=u status=s??[2J 4 bytes row=7")
+        == "[3] accepted uuid=u status=s\\u{a}\\u{1b}[2J 4 bytes row=7")
   }
 
   @Test func options() throws {

@@ -1,8 +1,7 @@
 import JSON
 import Testing
 
-func parse(_ text: String, depth: Int = 128, values: Int = 1000, nonFinite: Bool = false) throws -> JSONValue
-{
+func parse(_ text: String, depth: Int = 128, values: Int = 1000, nonFinite: Bool = false) throws -> JSONValue {
   try JSONValue.parse(
     Array(text.utf8), limits: JSONLimits(bytes: 1 << 20, depth: depth, values: values), nonFinite: nonFinite)
 }

@@ -13,7 +13,7 @@ public enum StoreOperation: Sendable, Hashable {
   case retire(UpdateID, at: WallTime)
   case countAttempt(UpdateID, attempts: Int, error: String)
   /// Given up on.
-  case bury(UpdateID, error: String, at: WallTime)
+  case bury(UpdateID, attempts: Int, error: String, at: WallTime)
   /// The terminal status is accepted: the request's body, which may hold tokens, is erased.
   case close(JobID, at: WallTime)
 }

@@ -218,7 +218,7 @@ public struct UplinkCore: Sendable {
       session.nextDeadline(oldestSent: outbox.oldestSentAt), earliestDeadline, drainUntil,
       remembered.first?.until,
     ]
-    if session.isReady { deadlines.append(outbox.nextRetry) }
+    if session.isReady { deadlines.append(outbox.nextDeadline) }
     return deadlines.compactMap(\.self).min()
   }
 

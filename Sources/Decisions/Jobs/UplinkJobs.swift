@@ -58,6 +58,10 @@ extension UplinkCore {
   /// Answers `rejected` (busy) without a row.
   private mutating func turnAway(_ id: JobID, at now: Moment) {
     let why = refusingJobs ? "the service stops" : "\(openJobs) jobs are open, as many as max_open allows"
+    guard session.isReady else {
+      log(.notice, .jobRefused, "not taken (\(why)); the connection it came on is gone, and so is its answer", job: id)
+      return
+    }
     log(.notice, .jobRefused, "rejected (busy): \(why)", job: id)
     let metadata = StatusMetadata.rejected(reason: .busy, message: why)
     actions.append(.send(id, .rejected, metadata: metadata))
@@ -189,16 +193,16 @@ extension UplinkCore {
   mutating func failOverdueJobs(at now: Moment) {
     guard let earliest = earliestDeadline, earliest <= now.boot else { return }
     earliestDeadline = nil
+    var overdue: [(JobID, Int)] = []
     for (id, job) in jobs where !job.hasTerminal {
       guard let deadline = job.deadline else { continue }
-      if deadline <= now.boot {
-        fail(
-          id, reason: .unhandledTimeout,
-          message: "no terminal status within the job's limits of \(job.limitSeconds) s and "
-            + "\(settings.graceSeconds) s of grace", at: now)
-      } else {
-        note(deadline: deadline)
-      }
+      if deadline <= now.boot { overdue.append((id, job.limitSeconds)) } else { note(deadline: deadline) }
+    }
+    for (id, limit) in overdue.sorted(by: { $0.0 < $1.0 }) {
+      fail(
+        id, reason: .unhandledTimeout,
+        message: "no terminal status within the job's limits of \(limit) s and "
+          + "\(settings.graceSeconds) s of grace", at: now)
     }
   }
 
@@ -261,6 +265,8 @@ extension UplinkCore {
       recordGrewWhileLoading = true
       return
     }
+    // So is what would not fit.
+    if outbox.count >= Self.pageSize || outbox.bytes >= Self.pageBytes { recordHasMore = true }
     guard !recordHasMore else { return }
     loadedUpTo = max(loadedUpTo, entry.id)
     outbox.enqueue(entry)

@@ -23,7 +23,10 @@ extension UplinkCore {
 
   mutating func connectionLost(_ reason: String, disagreeing: Bool, at now: Moment) {
     let inFlight = outbox.inFlight
-    outbox.connectionLost(disagreeing: disagreeing)
+    let dead = outbox.connectionLost(disagreeing: disagreeing, at: now.boot)
+    if let dead {
+      bury(dead, "each connection was lost within 5 s of sending it, alone and three times over", at: now)
+    }
     let delay = session.lost(reason, at: now.boot, dice: &dice)
     guard case .waiting = session.state else { return }
     log(
@@ -38,6 +41,7 @@ extension UplinkCore {
       switch answer {
       case .success:
         session.authenticated(at: now.boot)
+        outbox.connected(at: now.boot)
         log(.notice, .connectionReady, "connected to the facilitator and authenticated")
       case .errors(let errors):
         let error = errors.first ?? FacilitatorError(type: "", message: "no reason given")
@@ -78,15 +82,7 @@ extension UplinkCore {
       actions.append(
         .commit([.countAttempt(entry.id, attempts: entry.attempts, error: text)], then: .nothing))
     case .dead(let entry, let error):
-      queued -= 1
-      dead += 1
-      log(
-        .error, .updateDead,
-        "the facilitator refused \(entry.status.name) \(entry.attempts) times (\(error.type)): "
-          + "\(error.message); it is set aside as a dead letter", job: entry.job)
-      actions.append(
-        .commit(
-          [.bury(entry.id, error: "\(error.type): \(error.message)", at: now.wall)], then: .nothing))
+      bury(entry, "the facilitator refused it \(entry.attempts) times (\(error.type)): \(error.message)", at: now)
     case .ephemeral(let job, let answer):
       if case .errors(let errors) = answer {
         let type = errors.first?.type ?? ""
@@ -95,6 +91,14 @@ extension UplinkCore {
     case .disagreement(let reason): dropConnection(reason, disagreeing: true, at: now)
     }
     loadMore()
+  }
+
+  private mutating func bury(_ entry: OutboxEntry, _ why: String, at now: Moment) {
+    queued -= 1
+    dead += 1
+    log(.error, .updateDead, "\(entry.status.name) is set aside as a dead letter: \(why)", job: entry.job)
+    actions.append(
+      .commit([.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)], then: .nothing))
   }
 
   /// Sends what may be sent.

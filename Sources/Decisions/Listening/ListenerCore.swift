@@ -270,8 +270,10 @@ public struct ListenerCore: Sendable {
       flush(id)
     }
     if pendingBytes < pendingBytesLimit {
-      for (id, connection) in connections
-      where connection.paused && connection.slots.count <= Self.pendingPerConnection / 2 {
+      let resumable = connections.filter {
+        $0.value.paused && $0.value.slots.count <= Self.pendingPerConnection / 2
+      }
+      for id in resumable.keys.sorted() {
         connections[id]?.paused = false
         actions.append(.resumeReading(id))
       }

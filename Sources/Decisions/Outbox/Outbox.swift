@@ -6,10 +6,18 @@ import Messages
 ///
 /// Within a job strictly first-in first-out with one update in flight, so that a refusal never lets a later
 /// status overtake an earlier one; over all jobs up to `window` in flight. Answers carry no id and are matched
-/// first-in first-out to what was sent on this connection. Source: DESIGN.md, step 6; PROTOCOL.md, Response.
+/// first-in first-out to what was sent on this connection. An update that is under suspicion of ending
+/// connections is sent alone, behind the others. Source: DESIGN.md, One job; PROTOCOL.md, Response.
 public struct Outbox: Sendable {
   /// Waits before an update that the facilitator refused is tried again; after the last it is given up on.
   public static let retryDelays: [Duration] = [.seconds(1), .seconds(10), .seconds(60)]
+  /// Connections in a row that were lost with an update in flight before it is suspect.
+  public static let lossesUntilSuspect = 3
+  /// Connections that were lost with it alone in flight before it is given up on.
+  public static let lossesAlone = 3
+  /// Within this time of its sending a lost connection tells on the update; and a connection that has lived
+  /// this long works.
+  public static let probation = Duration.seconds(5)
 
   /// What an answer means.
   public enum Outcome: Sendable, Hashable {
@@ -30,18 +38,31 @@ public struct Outbox: Sendable {
     var inFlight = false
   }
 
-  private enum Sent: Sendable {
-    case entry(JobID)
-    case ephemeral(JobID)
+  private struct Sent: Sendable {
+    var job: JobID
+    var at: Instant
+    /// Not in the record: nothing is sent again.
+    var isEphemeral = false
   }
 
   private let window: Int
   private var lanes: [JobID: Lane] = [:]
   /// Jobs whose first update may be sent, in the order in which it became so.
   private var sendable = Deque<JobID>()
-  private var sent = Deque<(what: Sent, at: Instant)>()
+  /// The same for those whose first update is suspect.
+  private var suspects: [JobID] = []
+  private var sent = Deque<Sent>()
   private var held: [JobID: Instant] = [:]
-  private var suspects = 0
+  /// Jobs whose first update was in flight when the last connection was lost.
+  private var lossy: Set<JobID> = []
+  /// When the connection will have lived long enough to be known to work; nil once it has.
+  private var worksAt: Instant?
+  /// It has lived that long, or an answer has come on it.
+  private var works = false
+  /// It has lived that long: suspects wait no longer for the others.
+  private var isOld = false
+  /// The update in flight is suspect, and nothing else is sent beside it.
+  private var isProbing = false
   /// Entries held in memory, in flight or not.
   public private(set) var count = 0
   public private(set) var bytes = 0
@@ -52,8 +73,11 @@ public struct Outbox: Sendable {
   public var inFlight: Int { sent.count }
   /// When the oldest update in flight was sent.
   public var oldestSentAt: Instant? { sent.first?.at }
-  /// When an update that was refused is due again.
-  public var nextRetry: Instant? { held.values.min() }
+
+  /// When `next` may have something that it has not now: a refused update is due, or a suspect one.
+  public var nextDeadline: Instant? {
+    return [held.values.min(), suspects.isEmpty ? nil : worksAt].compactMap(\.self).min()
+  }
 
   /// Takes a committed update, behind what its job already has here.
   public mutating func enqueue(_ entry: OutboxEntry) {
@@ -66,50 +90,92 @@ public struct Outbox: Sendable {
   /// How many updates of a job wait here.
   public func queued(_ job: JobID) -> Int { lanes[job]?.entries.count ?? 0 }
 
-  /// The next update to send, which is in flight from now on; nil when the window is full or nothing is ready.
-  public mutating func next(at now: Instant) -> OutboxEntry? {
-    // While one is under suspicion nothing else is in flight, so that what happens next tells on it alone.
-    guard sent.count < (suspects > 0 ? 1 : window) else { return nil }
-    for (job, until) in held where until <= now {
-      held[job] = nil
-      sendable.append(job)
-    }
-    guard let job = popSendable(), let entry = lanes[job]?.entries.first else { return nil }
-    lanes[job]?.inFlight = true
-    sent.append((.entry(job), now))
-    return entry
+  // MARK: Sending
+
+  /// A connection is ready for updates.
+  public mutating func connected(at now: Instant) {
+    worksAt = now + Self.probation
+    works = false
+    isOld = false
   }
 
-  private mutating func popSendable() -> JobID? {
-    guard suspects > 0 else { return sendable.popFirst() }
-    let isSuspect = { (job: JobID) in lanes[job]?.entries.first?.suspect ?? false }
-    guard let index = sendable.firstIndex(where: isSuspect) else { return sendable.popFirst() }
-    return sendable.remove(at: index)
+  /// The next update to send, which is in flight from now on; nil when the window is full or nothing is ready.
+  public mutating func next(at now: Instant) -> OutboxEntry? {
+    release(at: now)
+    if let due = worksAt, due <= now {
+      worksAt = nil
+      works = true
+      isOld = true
+    }
+    guard !isProbing, sent.count < window else { return nil }
+    if let suspect = dueSuspect {
+      // What happens next must tell on it alone.
+      guard sent.isEmpty else { return nil }
+      suspects.removeAll { $0 == suspect }
+      isProbing = true
+      return send(suspect, at: now)
+    }
+    guard let job = sendable.popFirst() else { return nil }
+    return send(job, at: now)
+  }
+
+  private mutating func release(at now: Instant) {
+    guard !held.isEmpty else { return }
+    for (job, _) in held.filter({ $0.value <= now }).sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) }) {
+      held[job] = nil
+      makeSendable(job)
+    }
+  }
+
+  /// The suspect whose turn it is. The others go first, but not for ever; and one that has ended a connection is
+  /// tried again only on one that is known to work without it.
+  private var dueSuspect: JobID? {
+    func key(_ job: JobID) -> (Int, UpdateID) {
+      let entry = lanes[job]?.entries.first
+      return (entry?.lossesAlone ?? 0, entry?.id ?? UpdateID(0))
+    }
+    guard let suspect = suspects.min(by: { key($0) < key($1) }) else { return nil }
+    guard sendable.isEmpty || isOld else { return nil }
+    return key(suspect).0 == 0 || works ? suspect : nil
+  }
+
+  private mutating func send(_ job: JobID, at now: Instant) -> OutboxEntry? {
+    lanes[job]?.inFlight = true
+    sent.append(Sent(job: job, at: now))
+    return lanes[job]?.entries.first
+  }
+
+  private mutating func makeSendable(_ job: JobID) {
+    if lanes[job]?.entries.first?.suspect ?? false { suspects.append(job) } else { sendable.append(job) }
   }
 
   /// A message that is not in the record was sent and will be answered in its turn.
-  public mutating func sentEphemeral(_ job: JobID, at now: Instant) { sent.append((.ephemeral(job), now)) }
+  public mutating func sentEphemeral(_ job: JobID, at now: Instant) {
+    sent.append(Sent(job: job, at: now, isEphemeral: true))
+  }
+
+  // MARK: Answers
 
   /// The facilitator answered: what was sent first is meant.
   public mutating func answered(_ answer: FacilitatorAnswer, at now: Instant) -> Outcome {
-    guard let first = sent.popFirst() else { return .disagreement("an answer came and nothing was in flight") }
-    guard case .entry(let job) = first.what else {
-      guard case .ephemeral(let job) = first.what else { return .disagreement("") }
-      return .ephemeral(job, answer)
+    guard let first = sent.first else { return .disagreement("an answer came and nothing was in flight") }
+    var error: FacilitatorError?
+    if case .errors(let errors) = answer {
+      error = errors.first ?? FacilitatorError(type: "", message: "an error without a type")
     }
-    switch answer {
-    case .success: return delivered(job, already: false)
-    case .errors(let errors):
-      let error = errors.first ?? FacilitatorError(type: "", message: "an error without a type")
-      if error.type == "job.integrity_error" { return delivered(job, already: true) }
-      if error.type.hasPrefix("job.") { return refused(job, error, at: now) }
-      // Alone in flight and still not understood: it is this one that the facilitator cannot take.
-      if lanes[job]?.entries.first?.suspect == true, !error.type.hasPrefix("auth.") {
-        return refused(job, error, at: now)
-      }
-      sent.prepend(first)
-      return .disagreement("the facilitator answered \(error.type): \(error.message)")
+    let isAttributed = error?.type.hasPrefix("job.") ?? true
+    // Alone in flight and still not understood: it is this one that the facilitator cannot take.
+    let isCulprit = isProbing && error?.type.hasPrefix("auth.") == false
+    guard isAttributed || isCulprit else {
+      return .disagreement("the facilitator answered \(error?.type ?? ""): \(error?.message ?? "")")
     }
+    sent.removeFirst()
+    works = true
+    if first.isEphemeral { return .ephemeral(first.job, answer) }
+    isProbing = false
+    guard let error else { return delivered(first.job, already: false) }
+    if error.type == "job.integrity_error" { return delivered(first.job, already: true) }
+    return refused(first.job, error, at: now)
   }
 
   private mutating func delivered(_ job: JobID, already: Bool) -> Outcome {
@@ -126,9 +192,8 @@ public struct Outbox: Sendable {
       removeFirst(of: job)
       return .dead(entry, error)
     }
-    clearSuspicion(of: &entry)
     // The facilitator has answered for it: what it has of this update is known again.
-    entry.outcomeUnknown = false
+    entry.clear()
     let retryAt = now + Self.retryDelays[entry.attempts - 1]
     lanes[job]?.entries[0] = entry
     lanes[job]?.inFlight = false
@@ -138,38 +203,49 @@ public struct Outbox: Sendable {
 
   @discardableResult
   private mutating func removeFirst(of job: JobID) -> OutboxEntry? {
-    guard var entry = lanes[job]?.entries.popFirst() else { return nil }
-    clearSuspicion(of: &entry)
+    guard let entry = lanes[job]?.entries.popFirst() else { return nil }
     count -= 1
     bytes -= entry.size
+    lossy.remove(job)
     lanes[job]?.inFlight = false
-    if lanes[job]?.entries.isEmpty ?? true { lanes[job] = nil } else { sendable.append(job) }
+    if lanes[job]?.entries.isEmpty ?? true { lanes[job] = nil } else { makeSendable(job) }
     return entry
   }
 
-  private mutating func clearSuspicion(of entry: inout OutboxEntry) {
-    if entry.suspect { suspects -= 1 }
-    entry.suspect = false
-  }
+  // MARK: Losses
 
   /// The connection is gone: the outcome of everything in flight is unknown, and all of it goes again, before
   /// anything that was not sent yet.
   ///
   /// - Parameter disagreeing: the two sides had stopped agreeing on what an answer means, so that what was in
   ///   flight is sent one at a time until the culprit is found.
-  public mutating func connectionLost(disagreeing: Bool) {
-    for (what, _) in sent.reversed() {
-      guard case .entry(let job) = what, var entry = lanes[job]?.entries.first else { continue }
+  /// - Returns: the update that is given up on, since it has ended one connection after the other by itself.
+  public mutating func connectionLost(disagreeing: Bool, at now: Instant) -> OutboxEntry? {
+    var dead: OutboxEntry?
+    let inFlight = sent.filter { !$0.isEphemeral }
+    for job in lossy.subtracting(inFlight.map(\.job)) { lanes[job]?.entries[0].losses = 0 }
+    lossy = Set(inFlight.map(\.job))
+    for lost in inFlight.reversed() {
+      let job = lost.job
+      guard var entry = lanes[job]?.entries.first else { continue }
       entry.outcomeUnknown = true
-      if disagreeing, !entry.suspect {
-        entry.suspect = true
-        suspects += 1
-      }
+      entry.losses += 1
+      if isProbing, now - lost.at <= Self.probation { entry.lossesAlone += 1 }
+      if disagreeing || entry.losses >= Self.lossesUntilSuspect { entry.suspect = true }
       lanes[job]?.entries[0] = entry
       lanes[job]?.inFlight = false
-      sendable.prepend(job)
+      if entry.lossesAlone >= Self.lossesAlone {
+        dead = removeFirst(of: job)
+      } else if entry.suspect {
+        suspects.append(job)
+      } else {
+        sendable.prepend(job)
+      }
     }
     sent.removeAll()
+    isProbing = false
+    worksAt = nil
+    return dead
   }
 
   /// The entries in memory by their number, at most `limit`.
@@ -183,9 +259,4 @@ public struct Outbox: Sendable {
     }
     return Array(entries.sorted { $0.id < $1.id }.prefix(limit))
   }
-}
-
-extension OutboxEntry {
-  /// What holding it costs, in bytes.
-  var size: Int { 128 + (metadata?.count ?? 0) }
 }

@@ -21,8 +21,12 @@ public struct OutboxEntry: Sendable, Hashable {
   public var attempts: Int
   /// It was sent before and the answer never came: the facilitator may have it.
   public var outcomeUnknown = false
-  /// It was in flight when the two sides stopped agreeing: sent alone until it is cleared.
+  /// It may be what ends connections: sent alone until it is cleared.
   public var suspect = false
+  /// Connections in a row that were lost with it in flight.
+  var losses = 0
+  /// Connections that were lost at once with it alone in flight.
+  var lossesAlone = 0
 
   public init(id: UpdateID, job: JobID, status: JobStatus, metadata: [UInt8]?, attempts: Int = 0) {
     self.id = id
@@ -31,6 +35,17 @@ public struct OutboxEntry: Sendable, Hashable {
     self.metadata = metadata
     self.attempts = attempts
   }
+
+  /// Nothing is held against it any more.
+  mutating func clear() {
+    outcomeUnknown = false
+    suspect = false
+    losses = 0
+    lossesAlone = 0
+  }
+
+  /// What holding it costs, in bytes.
+  var size: Int { 128 + (metadata?.count ?? 0) }
 }
 
 /// One error in the facilitator's answer. Source: PROTOCOL.md, Response.

@@ -24,7 +24,7 @@ extension SupervisorCore {
     log(.notice, .serviceStopping, "stopping: \(jobs.values.count { $0.commandRuns }) commands run")
     stage = .stoppingCommands(until: now + settings.stopGrace + Self.handOver)
     if uplink.isReady { actions.append(.toUplink(.stop(.refuseJobs))) }
-    for id in jobs.keys { stopCommand(id, at: now) }
+    for id in jobs.keys.sorted() { stopCommand(id, at: now) }
   }
 
   private mutating func hurry(at now: Instant) {
@@ -84,7 +84,9 @@ extension SupervisorCore {
   private mutating func stopListeners(at now: Instant) {
     stage = .stoppingListeners
     actions.append(.notifyStatus("stopping: the Listeners"))
-    for (id, job) in jobs where job.listener?.run != nil { actions.append(.toListener(.job(id), .stop)) }
+    for id in jobs.keys.sorted() where jobs[id]?.listener?.run != nil {
+      actions.append(.toListener(.job(id), .stop))
+    }
     if specs.run != nil { actions.append(.toListener(.specs, .stop)) }
     for id in jobs.keys { jobs[id]?.listener?.stop(at: now) }
     specs.stop(at: now)

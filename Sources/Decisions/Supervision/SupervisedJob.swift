@@ -44,7 +44,7 @@ extension SupervisorCore {
       log(.info, .childReady, "uplink is ready", child: .uplink)
       announceReady()
       resumeStop()
-    case .pong: uplink.answeredPing()
+    case .pong(_, let age): uplinkAnswered(uncommitted: .milliseconds(Int64(clamping: age)), at: now)
     case .openJob(let job): openJob(job, at: now)
     case .inventoryComplete: inventoryComplete(at: now)
     case .dispatch(let job, let body): dispatch(job, body)
@@ -60,6 +60,20 @@ extension SupervisorCore {
       notifyStatus()
     case .stopped(let step): stopStepDone(step, at: now)
     case .report(let number, let report): answer(number, report, at: now)
+    }
+  }
+
+  /// A slow disk is reported. Only one that does nothing for two minutes is taken for a hang.
+  private mutating func uplinkAnswered(uncommitted age: Duration, at now: Instant) {
+    uplink.answeredPing()
+    if age >= .seconds(120) {
+      log(
+        .error, .childHung, "uplink has not committed for \(age.wholeSeconds) s; it is killed and replaced",
+        child: .uplink)
+      uplink.misbehaved(at: now)
+    } else if age >= .seconds(10) {
+      log(
+        .warning, .storeFailed, "uplink's oldest commit takes \(age.wholeSeconds) s: the disk is slow", child: .uplink)
     }
   }
 
@@ -112,7 +126,7 @@ extension SupervisorCore {
   }
 
   private mutating func inventoryComplete(at now: Instant) {
-    for id in jobs.keys where !inventory.contains(id) {
+    for id in jobs.keys.sorted() where !inventory.contains(id) {
       log(.warning, .jobClosed, "Uplink has no such open job; its Listener and its command end", job: id)
       stopCommand(id, at: now)
       actions.append(.toListener(.job(id), .stop))

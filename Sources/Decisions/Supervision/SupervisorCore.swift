@@ -202,7 +202,7 @@ public struct SupervisorCore: Sendable {
 
   private mutating func uplinkIsGone(at now: Instant) {
     inventory = []
-    for number in questions.keys { answer(number, nil, at: now) }
+    for number in questions.keys.sorted() { answer(number, nil, at: now) }
   }
 
   private mutating func fromListener(_ channel: Channel, _ message: ListenerToSupervisor, at now: Instant) {
@@ -230,7 +230,8 @@ public struct SupervisorCore: Sendable {
     advanceStop(at: now)
     serve(.uplink, at: now)
     serve(.listener(.specs), at: now)
-    for (id, job) in jobs {
+    for id in dueJobs(at: now) {
+      guard let job = jobs[id] else { continue }
       if let due = job.listener?.nextDeadline, due <= now { serve(.listener(.job(id)), at: now) }
       if let due = job.teardown?.nextSignalAt, due <= now,
         let signal = jobs[id]?.teardown?.dueSignal(at: now)
@@ -238,7 +239,14 @@ public struct SupervisorCore: Sendable {
         actions.append(.signalCommand(id, signal: signal))
       }
     }
-    for (number, until) in questions where until <= now { answer(number, nil, at: now) }
+    for number in questions.filter({ $0.value <= now }).keys.sorted() { answer(number, nil, at: now) }
+  }
+
+  private func dueJobs(at now: Instant) -> [JobID] {
+    jobs.filter { _, job in
+      [job.listener?.nextDeadline, job.teardown?.nextSignalAt].contains { $0.map { $0 <= now } ?? false }
+    }
+    .keys.sorted()
   }
 
   private mutating func serve(_ key: ChildKey, at now: Instant) {
