@@ -142,40 +142,53 @@ let package = Package(
       name: "Demo", dependencies: ["JSON", "Messages", "Platform", "Rehearsal"], swiftSettings: strict,
       linkerSettings: withRuntime),
 
+    .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
     .testTarget(
-      name: "ConfigurationTests", dependencies: ["Configuration", .product(name: "TOMLKit", package: "TOMLKit")],
+      name: "ConfigurationTests",
+      dependencies: ["TestSupport", "Configuration", .product(name: "TOMLKit", package: "TOMLKit")],
       swiftSettings: strict),
-    .testTarget(name: "IdentityTests", dependencies: ["Identity"], swiftSettings: strict),
-    .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+    .testTarget(name: "IdentityTests", dependencies: ["TestSupport", "Identity"], swiftSettings: strict),
+    .testTarget(name: "JSONTests", dependencies: ["TestSupport", "JSON"], swiftSettings: strict),
     .testTarget(
-      name: "StatusUpdatesTests", dependencies: ["JSON", "MessagePack", "Messages", "StatusUpdates"],
+      name: "StatusUpdatesTests", dependencies: ["TestSupport", "JSON", "MessagePack", "Messages", "StatusUpdates"],
       swiftSettings: strict),
     .testTarget(
       name: "FacilitatorTests",
-      dependencies: ["Facilitator", "Identity", "JSON", "MessagePack", "Messages", "StatusUpdates"],
+      dependencies: ["TestSupport", "Facilitator", "Identity", "JSON", "MessagePack", "Messages", "StatusUpdates"],
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "WorkerClient"],
+      dependencies: ["TestSupport", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "WorkerClient"],
       swiftSettings: strict),
     .testTarget(
       name: "WorkerClientTests",
       dependencies: [
+        "TestSupport",
         "DemoWorker", "JSON", "MessagePack", "Messages", "Platform", "StatusUpdates", "WorkerClient",
       ], swiftSettings: strict),
     .testTarget(
       name: "ControlTests",
       dependencies: [
+        "TestSupport",
         "Control", "JSON", "MessagePack", "Messages", "Platform", "WorkerClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .testTarget(
       name: "DevFacilitatorTests",
       dependencies: [
+        "TestSupport",
         "DevFacilitator", "Facilitator", "Identity", "JSON", "Messages", "Platform", "StatusUpdates",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: strict),
+    .testTarget(name: "MessagePackTests", dependencies: ["TestSupport", "MessagePack"], swiftSettings: strict),
+    .testTarget(
+      name: "MessagesTests", dependencies: ["TestSupport", "MessagePack", "Messages"], swiftSettings: strict),
+    .testTarget(name: "PlatformTests", dependencies: ["Messages", "Platform"], swiftSettings: strict),
+    .testTarget(
+      name: "DecisionsTests",
+      dependencies: ["TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "StatusUpdates"],
+      swiftSettings: strict),
   ]
 )

@@ -1,4 +1,5 @@
 import TOMLKit
+import TestSupport
 import Testing
 
 @testable import Configuration
@@ -16,7 +17,7 @@ struct RandomTests {
     "jobs.x = 1\n", "kind = \"redis\"\n", "url = \"ws://h\"\n", "command = [\"x\"]\n", "[[a.b]]\n",
   ]
 
-  private func mutated(_ document: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
+  private func mutated(_ document: [UInt8], _ generator: inout SplitMix64) -> [UInt8] {
     var bytes = document
     for _ in 0..<Int.random(in: 1...4, using: &generator) {
       let start = Int.random(in: 0...bytes.count, using: &generator)
@@ -44,7 +45,7 @@ struct RandomTests {
   )
   func mutations() throws {
     let seed = testSeed("mutations")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(state: seed)
     let example = try exampleText().split(separator: "\n").filter { !$0.hasPrefix("# ") }.map {
       $0.drop { "#!? ".contains($0) }
     }
@@ -103,7 +104,7 @@ struct RandomTests {
   @Test("Lines of documents written at random are the lines they were written on")
   func writtenDocuments() {
     let seed = testSeed("writtenDocuments")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(state: seed)
     for round in 0..<1000 {
       var writer = DocumentWriter(generator: generator)
       writer.writeDocument()
@@ -117,7 +118,7 @@ struct RandomTests {
   @Test("Bytes that are no document at all do no harm")
   func noise() {
     let seed = testSeed("noise")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(state: seed)
     for _ in 0..<3000 {
       var bytes: [UInt8] = []
       for _ in 0..<Int.random(in: 0...30, using: &generator) {
@@ -137,13 +138,13 @@ struct RandomTests {
 
 /// Writes TOML at random and notes the line of each key as it goes.
 private struct DocumentWriter {
-  var generator: SeededGenerator
+  var generator: SplitMix64
   private(set) var text = ""
   private(set) var lines: [String: Int] = [:]
   private var line = 1
   private var nextName = 0
 
-  init(generator: SeededGenerator) {
+  init(generator: SplitMix64) {
     self.generator = generator
   }
 

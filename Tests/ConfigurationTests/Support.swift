@@ -43,31 +43,6 @@ func problems(with line: String, in section: String) -> (problems: [Problem], li
   return (problems(lines.joined(separator: "\n")), header + 2)
 }
 
-/// A generator of random numbers that a printed seed repeats (SplitMix64; Steele, Lea and Flood, 2014).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
-/// The seed of a random test, printed: $HORDELINK_TEST_SEED, else a new one.
-func testSeed(_ test: String) -> UInt64 {
-  let given = ProcessInfo.processInfo.environment["HORDELINK_TEST_SEED"].flatMap { UInt64($0) }
-  let seed = given ?? UInt64.random(in: 0...UInt64.max)
-  print("\(test): HORDELINK_TEST_SEED=\(seed)")
-  return seed
-}
-
 /// The example configuration that is installed with the service.
 func exampleText() throws -> String {
   let file = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()

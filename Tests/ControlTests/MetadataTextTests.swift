@@ -1,6 +1,7 @@
 import ArgumentParser
 import JSON
 import MessagePack
+import TestSupport
 import Testing
 
 @testable import Control

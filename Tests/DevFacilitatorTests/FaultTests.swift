@@ -1,5 +1,6 @@
 import Identity
 import Messages
+import TestSupport
 import Testing
 
 @testable import DevFacilitator
@@ -133,8 +134,7 @@ import Testing
 
   /// Whatever arrives is answered at most once, and never sends anything else.
   @Test func arbitraryAndMutatedFramesAreHandled() throws {
-    let seed = UInt64.random(in: 0 ... .max)
-    print("DevFacilitator FaultTests seed \(seed)")
+    let seed = testSeed("DevFacilitator FaultTests")
     var random = SplitMix64(state: seed)
     let frames = [Fixture.update("received"), Fixture.specs, try Fixture.authentication(Fixture.validator())]
     for _ in 0..<800 {

@@ -4,6 +4,7 @@ import Identity
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DevFacilitator

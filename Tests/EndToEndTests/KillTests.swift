@@ -2,6 +2,7 @@ import Glibc
 import Messages
 import Platform
 import Rehearsal
+import TestSupport
 import Testing
 import WorkerClient
 
@@ -30,8 +31,7 @@ extension EndToEnd {
     /// Kills while updates are on their way, at moments that a seed decides.
     @Test(arguments: Victim.allCases)
     func killsWhileUpdatesAreOnTheirWayLoseNothing(victim: Victim) throws {
-      let seed = UInt64.random(in: 0 ... .max)
-      print("seed of the kills of \(victim): \(seed)")
+      let seed = testSeed("kills of \(victim)")
       try onStage { rehearsal in
         for round in 0..<5 {
           let job = try rehearsal.startJob()
@@ -82,8 +82,7 @@ extension EndToEnd {
 
     /// Both of them at every step of a job that starts: nothing is dispatched twice and nothing is forgotten.
     @Test func killsWhileJobsStartLoseNoJob() throws {
-      let seed = UInt64.random(in: 0 ... .max)
-      print("seed of the kills while jobs start: \(seed)")
+      let seed = testSeed("kills while jobs start")
       try onStage { settings in
         settings.commandIsLauncher = false
         settings.command = [settings.programs + "/hordelink-demo-worker"]

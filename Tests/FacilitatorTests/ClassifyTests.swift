@@ -1,5 +1,6 @@
 import Facilitator
 import JSON
+import TestSupport
 import Testing
 
 /// Tests/Vectors/classify.json, each entry a test, and what it leaves open.

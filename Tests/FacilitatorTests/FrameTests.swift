@@ -4,6 +4,7 @@ import JSON
 import MessagePack
 import Messages
 import StatusUpdates
+import TestSupport
 import Testing
 
 /// Tests/Vectors/frames_out.json, each entry a test.

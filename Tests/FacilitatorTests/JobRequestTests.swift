@@ -2,6 +2,7 @@ import Facilitator
 import Identity
 import JSON
 import Messages
+import TestSupport
 import Testing
 
 @Suite struct JobRequestTests {

@@ -1,4 +1,5 @@
 import Facilitator
+import TestSupport
 import Testing
 
 @Suite struct RandomFrameTests {
@@ -15,8 +16,7 @@ import Testing
   }
 
   @Test func arbitraryAndMutatedFramesAreHandled() {
-    let seed = UInt64.random(in: 0 ... .max)
-    print("RandomFrameTests seed \(seed)")
+    let seed = testSeed("RandomFrameTests")
     var random = SplitMix64(state: seed)
     let frames = (vectorEntries("signed.json") + vectorEntries("classify.json") + vectorEntries("auth.json"))
       .compactMap { ($0["wire"] ?? $0["raw"] ?? $0["json"]).map { Array($0.utf8) } }

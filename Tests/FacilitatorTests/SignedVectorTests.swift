@@ -1,6 +1,7 @@
 import Facilitator
 import Identity
 import JSON
+import TestSupport
 import Testing
 
 /// Tests/Vectors/signed.json, each entry a test.

@@ -1,4 +1,5 @@
 import JSON
+import TestSupport
 import Testing
 
 func parse(_ text: String, depth: Int = 128, values: Int = 1000, nonFinite: Bool = false) throws -> JSONValue {
@@ -93,8 +94,7 @@ func text(_ value: JSONValue, _ style: JSONStyle = .compact) -> String {
   }
 
   @Test func arbitraryBytesNeverCrash() throws {
-    let seed = UInt64.random(in: 0 ... .max)
-    print("JSONParserTests seed \(seed)")
+    let seed = testSeed("JSONParserTests")
     var random = SplitMix64(state: seed)
     let alphabet = Array("{}[]\":,\\u0dD8e-+.1 nulltruefalseNaNInfinity\u{e9}".utf8) + [0xff, 0x00]
     for _ in 0..<20000 {

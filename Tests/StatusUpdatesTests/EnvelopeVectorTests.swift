@@ -2,6 +2,7 @@ import JSON
 import MessagePack
 import Messages
 import StatusUpdates
+import TestSupport
 import Testing
 
 /// Tests/Vectors/envelopes.json, each entry a test.

@@ -1,6 +1,7 @@
 import JSON
 import MessagePack
 import Messages
+import TestSupport
 import Testing
 
 @testable import StatusUpdates
@@ -194,8 +195,7 @@ import Testing
 
 @Suite struct RandomMessageTests {
   @Test func arbitraryAndMutatedMessagesNeverCrash() {
-    let seed = UInt64.random(in: 0 ... .max)
-    print("RandomMessageTests seed \(seed)")
+    let seed = testSeed("RandomMessageTests")
     var random = SplitMix64(state: seed)
     let messages = EnvelopeVector.load().map(\.message).filter { !$0.isEmpty }
     for _ in 0..<5000 {

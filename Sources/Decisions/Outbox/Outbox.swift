@@ -220,6 +220,7 @@ public struct Outbox: Sendable {
   /// - Parameter disagreeing: the two sides had stopped agreeing on what an answer means, so that what was in
   ///   flight is sent one at a time until the culprit is found.
   /// - Returns: the update that is given up on, since it has ended one connection after the other by itself.
+  @discardableResult
   public mutating func connectionLost(disagreeing: Bool, at now: Instant) -> OutboxEntry? {
     var dead: OutboxEntry?
     let inFlight = sent.filter { !$0.isEphemeral }

@@ -1,1 +1,0 @@
-../JSONTests/SplitMix64.swift

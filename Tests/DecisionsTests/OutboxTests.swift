@@ -1,0 +1,287 @@
+import Messages
+import Testing
+
+@testable import Decisions
+
+@Suite struct OutboxTests {
+  private func next(_ outbox: inout Outbox, at now: Instant = at(0)) -> [Int64] {
+    var ids: [Int64] = []
+    while let entry = outbox.next(at: now) { ids.append(entry.id.number) }
+    return ids
+  }
+
+  private func outbox(_ entries: [OutboxEntry], window: Int = 256) -> Outbox {
+    var outbox = Outbox(window: window)
+    for entry in entries { outbox.enqueue(entry) }
+    return outbox
+  }
+
+  @Test func withinAJobOneIsInFlightAndTheOrderIsKept() {
+    var outbox = outbox([
+      entry(1, job(1), .received), entry(2, job(1), .accepted), entry(3, job(1), .completed),
+    ])
+    for id: Int64 in 1...3 {
+      #expect(next(&outbox) == [id])
+      #expect(outbox.inFlight == 1)
+      guard case .delivered(let delivered, already: false) = outbox.answered(.success, at: at(0)) else {
+        Issue.record("not delivered")
+        return
+      }
+      #expect(delivered.id == UpdateID(id))
+    }
+    #expect(next(&outbox).isEmpty && outbox.count == 0 && outbox.bytes == 0 && outbox.inFlight == 0)
+  }
+
+  @Test func overAllJobsAsManyAsTheWindowAreInFlight() {
+    var outbox = outbox((1...10).map { entry(Int64($0), job($0), .received) }, window: 4)
+    #expect(next(&outbox) == [1, 2, 3, 4])
+    _ = outbox.answered(.success, at: at(0))
+    #expect(next(&outbox) == [5])
+    for _ in 0..<4 { _ = outbox.answered(.success, at: at(0)) }
+    #expect(next(&outbox) == [6, 7, 8, 9])
+  }
+
+  @Test func answersAreForWhatWasSentFirst() {
+    var outbox = outbox([
+      entry(1, job(1), .received), entry(2, job(2), .received), entry(3, job(3), .received),
+    ])
+    _ = next(&outbox)
+    guard case .delivered(let first, _) = outbox.answered(.success, at: at(0)),
+      case .retry(let second, _, _) = outbox.answered(errors("job.not_found"), at: at(0)),
+      case .delivered(let third, _) = outbox.answered(.success, at: at(0))
+    else {
+      Issue.record("other outcomes")
+      return
+    }
+    #expect([first, second, third].map(\.id.number) == [1, 2, 3])
+  }
+
+  @Test func theSameStatusTwiceMeansDelivered() {
+    var outbox = outbox([entry(1, job(1), .received), entry(2, job(1), .completed)])
+    _ = next(&outbox)
+    guard
+      case .delivered(let delivered, already: true) = outbox.answered(
+        errors("job.integrity_error"), at: at(0))
+    else {
+      Issue.record("not delivered")
+      return
+    }
+    #expect(delivered.id == UpdateID(1) && delivered.attempts == 0)
+    #expect(next(&outbox) == [2])
+  }
+
+  @Test func aRefusedUpdateWaitsLongerEachTimeAndThenIsDead() {
+    var outbox = outbox([
+      entry(1, job(1), .received), entry(2, job(1), .completed), entry(3, job(2), .received),
+      entry(4, job(2), .completed),
+    ])
+    #expect(next(&outbox, at: at(0)) == [1, 3])
+    var now = 0.0
+    for (attempt, wait) in [1.0, 10, 60].enumerated() {
+      guard case .retry(let entry, let due, let error) = outbox.answered(errors("job.not_found"), at: at(now))
+      else {
+        Issue.record("not retried")
+        return
+      }
+      #expect(entry.id == UpdateID(1) && entry.attempts == attempt + 1)
+      #expect(due == at(now + wait) && outbox.nextDeadline == due)
+      #expect(error.type == "job.not_found")
+      if attempt == 0 {
+        // Another job goes on meanwhile.
+        _ = outbox.answered(.success, at: at(now))
+        #expect(next(&outbox, at: at(now)) == [4])
+        _ = outbox.answered(.success, at: at(now))
+      }
+      // Its own job waits with it.
+      #expect(next(&outbox, at: at(now + wait - 0.1)).isEmpty)
+      #expect(next(&outbox, at: at(now + wait)) == [1])
+      #expect(outbox.nextDeadline == nil)
+      now += wait
+    }
+    guard case .dead(let dead, let error) = outbox.answered(errors("job.not_found"), at: at(now)) else {
+      Issue.record("not dead")
+      return
+    }
+    #expect(dead.id == UpdateID(1) && dead.attempts == 4 && error.type == "job.not_found")
+    // And its job goes on.
+    #expect(next(&outbox, at: at(now)) == [2])
+    _ = outbox.answered(.success, at: at(now))
+    #expect(outbox.count == 0 && outbox.bytes == 0)
+  }
+
+  @Test func attemptsFromBeforeAStartCount() {
+    var outbox = Outbox(window: 8)
+    outbox.enqueue(OutboxEntry(id: UpdateID(1), job: job(1), status: .received, metadata: nil, attempts: 3))
+    _ = next(&outbox)
+    guard case .dead = outbox.answered(errors("job.odd"), at: at(0)) else {
+      Issue.record("not dead")
+      return
+    }
+  }
+
+  @Test func whatWasInFlightGoesAgainInOrderBeforeAnythingNew() {
+    var outbox = outbox((1...6).map { entry(Int64($0), job($0), .received) }, window: 4)
+    outbox.enqueue(entry(7, job(1), .accepted))
+    #expect(next(&outbox) == [1, 2, 3, 4])
+    outbox.connectionLost(disagreeing: false, at: at(0))
+    #expect(outbox.inFlight == 0 && outbox.oldestSentAt == nil)
+    #expect(next(&outbox) == [1, 2, 3, 4])
+    guard case .delivered(let first, _) = outbox.answered(.success, at: at(0)) else {
+      Issue.record("not delivered")
+      return
+    }
+    #expect(first.outcomeUnknown)
+    #expect(next(&outbox) == [5])
+    for _ in 0..<4 { _ = outbox.answered(errors("job.integrity_error"), at: at(0)) }
+    #expect(next(&outbox) == [6, 7])
+    #expect(outbox.report(limit: 9).map(\.attempts) == [0, 0])
+  }
+
+  @Test func aLossIsNoAttemptAndALostConnectionDoesNotEndAWait() {
+    var outbox = outbox([entry(1, job(1), .received), entry(2, job(2), .received)])
+    _ = next(&outbox)
+    _ = outbox.answered(errors("job.not_found"), at: at(0))
+    // A network that flaps buries nothing, and nothing is sent that might be what ends connections.
+    for _ in 0..<100 {
+      outbox.connected(at: at(0.5))
+      _ = next(&outbox, at: at(0.5))
+      #expect(outbox.connectionLost(disagreeing: false, at: at(0.6)) == nil)
+    }
+    outbox.connected(at: at(0.7))
+    #expect(next(&outbox, at: at(0.7)) == [])
+    #expect(outbox.nextDeadline == at(1))
+    #expect(next(&outbox, at: at(1)) == [1])
+    guard case .retry(let entry, _, _) = outbox.answered(errors("job.not_found"), at: at(1)) else {
+      Issue.record("not retried")
+      return
+    }
+    #expect(entry.attempts == 2)
+    // The connection works, since it has answered.
+    #expect(next(&outbox, at: at(1)) == [2])
+    _ = outbox.answered(.success, at: at(1))
+    #expect(outbox.count == 1)
+  }
+
+  @Test func anAnswerWithNothingInFlightIsADisagreement() {
+    var outbox = Outbox(window: 8)
+    guard case .disagreement = outbox.answered(.success, at: at(0)) else {
+      Issue.record("no disagreement")
+      return
+    }
+  }
+
+  @Test func anErrorThatIsNoAnswerToAnUpdateIsADisagreement() {
+    for type in ["value_error", "json_invalid", "", "auth.not_authenticated", "jobs.odd"] {
+      var outbox = outbox([entry(1, job(1), .received)])
+      _ = next(&outbox)
+      guard case .disagreement(let reason) = outbox.answered(errors(type), at: at(0)) else {
+        Issue.record("no disagreement over \(type)")
+        continue
+      }
+      #expect(!reason.isEmpty)
+      outbox.connectionLost(disagreeing: true, at: at(0))
+      #expect(next(&outbox) == [1])
+    }
+  }
+
+  @Test func afterADisagreementSuspectsGoOneAtATimeUntilTheCulpritIsRefused() {
+    var outbox = outbox((1...5).map { entry(Int64($0), job($0), .received) }, window: 3)
+    #expect(next(&outbox) == [1, 2, 3])
+    // What the facilitator did not understand was 2; it seems to be said of 1.
+    guard case .disagreement = outbox.answered(errors("value_error"), at: at(0)) else {
+      Issue.record("no disagreement")
+      return
+    }
+    outbox.connectionLost(disagreeing: true, at: at(0))
+    // The others go first, and nothing beside a suspect.
+    #expect(next(&outbox) == [4, 5])
+    for _ in 0..<2 { _ = outbox.answered(.success, at: at(0)) }
+    #expect(next(&outbox) == [1])
+    outbox.enqueue(entry(6, job(6), .received))
+    #expect(next(&outbox) == [])
+    _ = outbox.answered(.success, at: at(0))
+    #expect(next(&outbox) == [6])
+    _ = outbox.answered(.success, at: at(0))
+    #expect(next(&outbox) == [2])
+    // Alone in flight: now it is its own.
+    guard case .retry(let culprit, let due, _) = outbox.answered(errors("value_error"), at: at(0)) else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(culprit.id == UpdateID(2) && culprit.attempts == 1 && due == at(1))
+    #expect(next(&outbox) == [3])
+    _ = outbox.answered(.success, at: at(0))
+    // All are cleared: as many as the window again.
+    for id: Int64 in 7...9 { outbox.enqueue(entry(id, job(Int(id)), .received)) }
+    #expect(next(&outbox) == [7, 8, 9])
+  }
+
+  @Test func aLossWhileUnderSuspicionLeavesTheSuspicion() {
+    var outbox = outbox((1...3).map { entry(Int64($0), job($0), .received) })
+    _ = next(&outbox)
+    _ = outbox.answered(errors("value_error"), at: at(0))
+    outbox.connectionLost(disagreeing: true, at: at(0))
+    #expect(next(&outbox) == [1])
+    outbox.connectionLost(disagreeing: false, at: at(0))
+    // It has ended a connection by itself: the others first.
+    outbox.connected(at: at(0))
+    for id: Int64 in [2, 3, 1] {
+      #expect(next(&outbox) == [id])
+      _ = outbox.answered(.success, at: at(0))
+    }
+  }
+
+  @Test func messagesThatAreNotInTheRecordAreAnsweredInTheirTurn() {
+    var outbox = outbox([entry(1, job(1), .received), entry(2, job(2), .received)], window: 8)
+    #expect(outbox.next(at: at(0))?.id == UpdateID(1))
+    outbox.sentEphemeral(job(9), at: at(0))
+    #expect(outbox.next(at: at(0))?.id == UpdateID(2))
+    #expect(outbox.inFlight == 3)
+    guard case .delivered(let first, _) = outbox.answered(.success, at: at(0)),
+      case .ephemeral(job(9), errors("job.not_found")) = outbox.answered(errors("job.not_found"), at: at(0)),
+      case .delivered(let second, _) = outbox.answered(.success, at: at(0))
+    else {
+      Issue.record("other outcomes")
+      return
+    }
+    #expect([first, second].map(\.id.number) == [1, 2])
+    // With the connection they are gone: nothing is sent again in their place.
+    outbox.sentEphemeral(job(9), at: at(0))
+    outbox.connectionLost(disagreeing: false, at: at(0))
+    #expect(outbox.inFlight == 0 && next(&outbox).isEmpty)
+  }
+
+  @Test func theAgeOfTheOldestInFlightIsKnown() {
+    var outbox = outbox([entry(1, job(1), .received), entry(2, job(2), .received)])
+    #expect(outbox.oldestSentAt == nil)
+    _ = outbox.next(at: at(1))
+    _ = outbox.next(at: at(2))
+    #expect(outbox.oldestSentAt == at(1))
+    _ = outbox.answered(.success, at: at(3))
+    #expect(outbox.oldestSentAt == at(2))
+  }
+
+  @Test func theReportIsTheHeadOfWhatWaits() {
+    var outbox = outbox([
+      entry(3, job(2), .received), entry(1, job(1), .received), entry(5, job(1), .completed),
+    ])
+    _ = outbox.next(at: at(0))
+    #expect(
+      outbox.report(limit: 2) == [
+        QueueEntry(id: 1, job: job(1), status: .received, attempts: 0, inFlight: false),
+        QueueEntry(id: 3, job: job(2), status: .received, attempts: 0, inFlight: true),
+      ])
+    #expect(outbox.queued(job(1)) == 2 && outbox.queued(job(3)) == 0)
+  }
+
+  @Test func whatIsHeldIsCountedInBytes() {
+    var outbox = Outbox(window: 1)
+    outbox.enqueue(
+      OutboxEntry(
+        id: UpdateID(1), job: job(1), status: .received, metadata: [UInt8](repeating: 0, count: 5000)))
+    #expect(outbox.bytes >= 5000 && outbox.count == 1)
+    _ = outbox.next(at: at(0))
+    _ = outbox.answered(.success, at: at(0))
+    #expect(outbox.bytes == 0 && outbox.count == 0)
+  }
+}

@@ -1,0 +1,106 @@
+import Messages
+import Testing
+
+@testable import Decisions
+
+/// The durable record, as plain values, with its rules: a job once, a status of a job once, one terminal status
+/// a job, nothing behind it.
+struct RecordModel {
+  enum State { case queued, accepted, dead }
+
+  struct Update {
+    var entry: OutboxEntry
+    var state = State.queued
+  }
+
+  struct Job {
+    var new: NewJob
+    var phase = JobPhase.accepted
+    var deadline: Deadline?
+    var command: CommandRecord?
+    var exit: CommandExit?
+    var closedAt: WallTime?
+  }
+
+  private(set) var jobs: [JobID: Job] = [:]
+  private(set) var updates: [Update] = []
+  private(set) var queuedCount = 0
+  private var places: [UpdateID: Int] = [:]
+  private var placesOfJob: [JobID: [Int]] = [:]
+
+  mutating func carryOut(_ operation: StoreOperation) {
+    switch operation {
+    case .insertJob(let new):
+      #expect(jobs[new.job] == nil, "\(new.job) is stored twice")
+      jobs[new.job] = Job(new: new)
+    case .insertUpdate(let entry, _):
+      #expect(jobs[entry.job] != nil, "an update of a job that is not stored")
+      #expect(!statuses(of: entry.job).contains(entry.status), "\(entry.status) is stored twice")
+      #expect(!statuses(of: entry.job).contains { $0.isTerminal }, "\(entry.status) behind a terminal status")
+      #expect(updates.last.map { $0.entry.id < entry.id } ?? true, "numbers are used in their order")
+      places[entry.id] = updates.count
+      placesOfJob[entry.job, default: []].append(updates.count)
+      queuedCount += 1
+      updates.append(Update(entry: entry))
+    case .setDispatching(let job, let deadline):
+      #expect(jobs[job]?.phase == .accepted, "dispatched twice")
+      jobs[job]?.phase = .dispatching
+      jobs[job]?.deadline = deadline
+    case .setCommand(let job, let record): jobs[job]?.command = record
+    case .setExit(let job, let exit):
+      #expect(jobs[job]?.exit == nil, "its exit is stored twice")
+      jobs[job]?.exit = exit
+    case .setPhase(let job, let phase): jobs[job]?.phase = phase
+    case .retire(let id, _): set(id, .accepted)
+    case .countAttempt(let id, let attempts, _):
+      if let index = places[id] { updates[index].entry.attempts = attempts }
+    case .bury(let id, _, _, _): set(id, .dead)
+    case .close(let job, let at):
+      #expect(statuses(of: job).contains { $0.isTerminal }, "closed without a terminal status")
+      jobs[job]?.phase = .closed
+      jobs[job]?.closedAt = at
+    }
+  }
+
+  private mutating func set(_ id: UpdateID, _ state: State) {
+    guard let index = places[id] else {
+      Issue.record("update \(id) is not there")
+      return
+    }
+    #expect(updates[index].state == .queued, "update \(id) is settled twice")
+    updates[index].state = state
+    queuedCount -= 1
+  }
+
+  private func updates(of job: JobID) -> [Update] { (placesOfJob[job] ?? []).map { updates[$0] } }
+  func statuses(of job: JobID) -> [JobStatus] { updates(of: job).map(\.entry.status) }
+  func isQueued(_ job: JobID, _ status: JobStatus) -> Bool {
+    updates(of: job).contains { $0.entry.status == status && $0.state == .queued }
+  }
+  func metadata(of job: JobID, _ status: JobStatus) -> String? {
+    let update = updates(of: job).first { $0.entry.status == status }
+    return update?.entry.metadata.map { String(decoding: $0, as: UTF8.self) }
+  }
+  var queued: [OutboxEntry] { updates.filter { $0.state == .queued }.map(\.entry) }
+  var dead: [OutboxEntry] { updates.filter { $0.state == .dead }.map(\.entry) }
+
+  func load(after id: UpdateID, limit: Int) -> (entries: [OutboxEntry], more: Bool) {
+    let waiting = queued.filter { $0.id > id }
+    return (Array(waiting.prefix(limit)), waiting.count > limit)
+  }
+
+  /// What an Uplink that starts finds.
+  func stored(at now: Moment) -> StoredState {
+    let remembered = now.wall.milliseconds - Int64(UplinkCore.memory.wholeMilliseconds)
+    let found = jobs.values.filter { $0.closedAt.map { $0.milliseconds > remembered } ?? true }
+    return StoredState(
+      jobs: found.map { job in
+        StoredJob(
+          job: job.new.job, phase: job.phase,
+          statuses: statuses(of: job.new.job).reduce(into: []) { $0.insert(JobStatusSet($1)) },
+          limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command,
+          exitStored: job.exit != nil, signatureHash: job.new.signatureHash)
+      },
+      nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: queued.count, dead: dead.count)
+  }
+}

@@ -1,1 +1,0 @@
-../FacilitatorTests/SplitMix64.swift

@@ -1,1 +1,0 @@
-../FacilitatorTests/Vectors.swift

@@ -1,0 +1,141 @@
+import MessagePack
+
+@testable import Messages
+
+let firstJob = job(1)
+
+func job(_ number: Int) -> JobID {
+  let digits = String(number, radix: 16)
+  return JobID("00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits)!
+}
+
+/// Every case of every message, with the extremes of its fields.
+enum Samples {
+  static let exits = [
+    CommandExit(code: 0, signal: nil), CommandExit(code: nil, signal: 9, stderrTail: [0, 255]),
+    CommandExit(code: .max, signal: .min, stderrTail: [UInt8](repeating: 1, count: Limits.stderrTailBytes)),
+  ]
+  static let record = CommandRecord(pid: .max, startTime: .max, bootID: "é")
+  static let state = UplinkState(
+    session: "ready", lastLoss: "", openJobs: 1, queued: .max, inFlight: 0, delivered: .min, dead: 3)
+  static let settings = [
+    UplinkSettings(
+      stateDirectory: "/s", secure: true, host: "h", port: 443, path: "/ws/v0/", hotkeyFile: "",
+      trustedSigners: []),
+    UplinkSettings(
+      stateDirectory: "", secure: false, host: "::1", port: 0, path: "", caFile: "/ca",
+      httpsProxy: "http://p",
+      heartbeatSeconds: 1, hotkeyFile: "/k", trustedSigners: ["a", "", "é"], verifySignatures: false,
+      graceSeconds: 2, maxOpenJobs: 3, window: 4, maxFrameBytes: 5, commandIsLauncher: true, drainSeconds: 6),
+  ]
+  static let reports = [
+    UplinkReport(state: state),
+    UplinkReport(
+      state: state,
+      jobs: [
+        JobReport(job: firstJob, phase: .closed, statuses: JobStatus.allCases, queued: 2),
+        JobReport(job: job(2), phase: .accepted, statuses: [], queued: 0),
+      ],
+      queue: [
+        QueueEntry(id: .max, job: firstJob, status: .hordeFailed, attempts: 3, inFlight: true),
+        QueueEntry(id: 0, job: job(2), status: .unknown, attempts: 0, inFlight: false),
+      ]),
+  ]
+  static let child = ChildReport(
+    name: "listener", job: firstJob, pid: 7, generation: .max, state: "ready", seconds: 1,
+    restartsLastHour: 2,
+    lastDeath: "exited with code 1")
+
+  static let supervisorToListener: [SupervisorToListener] =
+    [
+      .assign(ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 0)),
+      .assign(ListenerSettings(job: firstJob, uplinkSocket: "/run/é", maxFrameBytes: .max)),
+      .ping(0), .ping(.max), .stop,
+    ] + exits.map { .commandExited($0) }
+
+  static let listenerToSupervisor: [ListenerToSupervisor] =
+    [.ready, .pong(0), .pong(.max), .finished]
+    + [.critical, .error, .warning, .notice, .info, .debug].map { .log($0, "text \($0)") }
+
+  static let listenerToUplink: [ListenerToUplink] =
+    [
+      .hello(nil), .hello(firstJob), .update(SequenceNumber(.max), .completed, metadata: [1, 2]),
+      .update(SequenceNumber(0), .completed, metadata: []),
+      .specs(SequenceNumber(1), MachineSpecs(minerHotkey: "m", batchID: "b", specs: [0xff])),
+    ] + JobStatus.allCases.map { .update(SequenceNumber(1), $0, metadata: nil) }
+    + exits.map { .commandExited($0) }
+
+  static let uplinkToListener: [UplinkToListener] =
+    [
+      .welcome(ended: true), .welcome(ended: false), .unknownJob, .stored(SequenceNumber(.max)), .exitStored,
+      .ended,
+    ]
+    + [.malformed, .invalid, .wrongJob, .jobClosed, .tooLarge].map { .refused(SequenceNumber(3), $0, "why") }
+
+  static let supervisorToUplink: [SupervisorToUplink] =
+    [
+      .ping(.max), .listenerReady(firstJob, Generation(.max)), .commandStarted(firstJob, record),
+      .dispatchFailed(firstJob, reason: "no such file"),
+    ] + settings.map { .configure($0) }
+    + [.started, .neverStarted, .unknown].map { .commandKnowledge(firstJob, $0) }
+    + StopStep.allCases.map { .stop($0) }
+    + [UplinkQuery.status, .jobs, .queue].map { .query(.max, $0) }
+
+  static let uplinkToSupervisor: [UplinkToSupervisor] =
+    [
+      .ready, .pong(.max, oldestUncommittedMilliseconds: 0), .pong(0, oldestUncommittedMilliseconds: .max),
+      .inventoryComplete, .dispatch(firstJob, body: []), .dispatch(firstJob, body: [0, 0xc1, 0xff]),
+      .stopCommand(firstJob), .exitStored(firstJob), .jobClosed(firstJob), .state(state),
+      .openJob(OpenJob(job: firstJob, phase: .dispatching, command: record)),
+    ]
+    + [JobPhase.accepted, .dispatching, .ended, .closed].map { .openJob(OpenJob(job: firstJob, phase: $0)) }
+    + StopStep.allCases.map { .stopped($0) } + reports.map { .report(.max, $0) }
+
+  static let controlToSupervisor: [ControlToSupervisor] = [UplinkQuery.status, .jobs, .queue].map {
+    .query($0)
+  }
+
+  static let supervisorToControl: [SupervisorToControl] = [
+    .report([], uplink: nil), .report([child], uplink: reports[1]),
+    .report(
+      [
+        child,
+        ChildReport(
+          name: "uplink", job: nil, pid: 0, generation: 0, state: "backoff", seconds: 0, restartsLastHour: 0,
+          lastDeath: ""),
+      ], uplink: nil),
+  ]
+}
+
+/// The conversation's samples, handed to whatever is to be true of every message.
+protocol ForEachConversation {
+  func check<M: Message>(_ samples: [M]) throws
+}
+
+extension ForEachConversation {
+  func checkAll() throws {
+    try check(Samples.supervisorToListener)
+    try check(Samples.listenerToSupervisor)
+    try check(Samples.listenerToUplink)
+    try check(Samples.uplinkToListener)
+    try check(Samples.supervisorToUplink)
+    try check(Samples.uplinkToSupervisor)
+    try check(Samples.controlToSupervisor)
+    try check(Samples.supervisorToControl)
+  }
+}
+
+/// The frame's body with these elements, whatever they are.
+func body(_ elements: [MessagePackValue]) -> ArraySlice<UInt8> {
+  var encoder = MessagePackEncoder()
+  encoder.value(.array(elements))
+  return encoder.bytes[...]
+}
+
+/// The error that reading ends in, or nil when it succeeds.
+func refusal<M: Message>(_: M.Type, _ body: ArraySlice<UInt8>) -> FrameError? {
+  do throws(FrameError) {
+    _ = try M.read(body)
+    return nil
+  } catch { return error }
+}
