@@ -80,6 +80,23 @@ extension EndToEnd {
       }
     }
 
+    /// Stopped, they run no more and do not die either: both are killed and replaced, and nothing is lost.
+    @Test func whatHangsIsReplaced() throws {
+      try onStage { rehearsal in
+        let job = try rehearsal.startJob()
+        let worker = rehearsal.worker(job)
+        try worker.acknowledged(reported[0])
+        let hung = [try rehearsal.readyChild("uplink"), try rehearsal.readyChild("listener", job: job)]
+        for child in hung { ProcessTable.signal(pid_t(child.pid), SIGSTOP) }
+        for child in hung {
+          _ = try rehearsal.readyChild(child.name, job: child.job, after: child.generation, milliseconds: 60_000)
+          #expect(!ProcessTable.isRunning(pid_t(child.pid)))
+        }
+        for status in reported.dropFirst() { try worker.acknowledged(status) }
+        try rehearsal.expectAccepted(job, [.received] + reported)
+      }
+    }
+
     /// Both of them at every step of a job that starts: nothing is dispatched twice and nothing is forgotten.
     @Test func killsWhileJobsStartLoseNoJob() throws {
       let seed = testSeed("kills while jobs start")

@@ -111,6 +111,31 @@ extension EndToEnd {
       #expect(rehearsal.log.contains("hotkey_file"))
     }
 
+    @Test func systemdIsToldAndItsWatchdogIsFed() throws {
+      let folder = try temporaryFolder()
+      defer { rmdir(folder) }
+      let socket = try NotifySocket(folder + "/notify")
+      defer { unlink(folder + "/notify") }
+      try onStage { settings in
+        // Half a second, so that the loop feeds it several times in this test.
+        settings.environment = ["NOTIFY_SOCKET=\(folder)/notify", "WATCHDOG_USEC=500000"]
+        settings.commandIsLauncher = false
+        settings.command = ["/bin/sh", "-c", "env; sleep 600"]
+      } _: { rehearsal in
+        try socket.expect { $0.contains("READY=1") }
+        try socket.expect { $0.contains("WATCHDOG=1") }
+        try socket.expect { $0.contains("STATUS=facilitator ready; 0 jobs open") }
+        let job = try rehearsal.startJob()
+        _ = try rehearsal.runningCommand(job)
+        try socket.expect { $0.contains("STATUS=facilitator ready; 1 jobs open") }
+        try rehearsal.stopSupervisor()
+        try socket.expect { $0.contains("STOPPING=1") }
+        // Nobody else speaks for the service.
+        #expect(rehearsal.log.contains("HORDELINK_JOB_UUID=\(job)"))
+        #expect(!rehearsal.log.contains("NOTIFY_SOCKET="))
+      }
+    }
+
     /// Runs the Supervisor's program to its end; returns its exit code and what it wrote.
     private func run(_ rehearsal: Rehearsal, _ arguments: [String]) throws -> (Int32?, String) {
       let program = rehearsal.settings.programs + "/hordelink-supervisor"
@@ -128,6 +153,43 @@ extension EndToEnd {
       let file = Descriptor(owning: open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600))
       let bytes = Array(text.utf8)
       try #require(Glibc.write(file.number, bytes, bytes.count) == bytes.count)
+    }
+  }
+}
+
+private func temporaryFolder() throws -> String {
+  var template = Array("/tmp/hordelink-XXXXXX".utf8CString)
+  try #require(mkdtemp(&template) != nil)
+  return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// What systemd listens on for the words of a service (sd_notify(3)).
+private final class NotifySocket {
+  private let socket: Descriptor
+  private var messages: [String] = []
+
+  init(_ path: String) throws {
+    socket = Descriptor(owning: Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0))
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let bound = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(socket.number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    try #require(bound == 0)
+  }
+
+  /// Waits until one of the messages fits.
+  func expect(_ fits: (String) -> Bool) throws {
+    let deadline = Deadline.after(milliseconds: 10_000)
+    while !messages.contains(where: fits) {
+      guard try Waiting.readable([socket], milliseconds: deadline.millisecondsLeft)[0] else {
+        Issue.record("systemd was told \(messages)")
+        return
+      }
+      messages.append(String(decoding: try socket.read(upTo: 4096) ?? [], as: UTF8.self))
     }
   }
 }

@@ -83,7 +83,8 @@ import Testing
     var first: Descriptor? = try UnixSocket.listen(at: path, mode: 0o600)
     #expect(first != nil)
     first = nil
-    #expect(refusal { () throws(SystemError) in try UnixSocket.connect(to: path) }?.code == ECONNREFUSED)
+    #expect(
+      eventually { refusal { () throws(SystemError) in try UnixSocket.connect(to: path) }?.code == ECONNREFUSED })
     let second = try UnixSocket.listen(at: path, mode: 0o600)
     let client = try UnixSocket.connect(to: path)
     #expect(try UnixSocket.accept(second) != nil)

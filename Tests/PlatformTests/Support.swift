@@ -65,3 +65,15 @@ func refusal<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) -> Sys
     return nil
   } catch { return error }
 }
+
+/// Whether it comes true before long.
+///
+/// A process that another test is spawning holds a copy of every descriptor for the moment until it becomes its
+/// program: what a descriptor that was closed here still holds, it holds until then.
+func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+  for _ in 0..<10_000 {
+    if try condition() { return true }
+    usleep(1000)
+  }
+  return false
+}
