@@ -1,3 +1,4 @@
+import Glibc
 import Messages
 import NIOCore
 import NIOHTTP1
@@ -56,17 +57,35 @@ final class FacilitatorConnection {
       .connect(host: address.host, port: address.port)
       .flatMap { channel -> EventLoopFuture<Bool> in
         connection.value.channel = channel
+        // It was given up on while it was being made.
+        if connection.value.over {
+          channel.close(promise: nil)
+          return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
         return Self.upgrade(channel, address, connection)
       }
       .whenComplete { result in
         switch result {
         case .success(true): connection.value.handle(.opened)
-        case .success(false): connection.value.lost("the facilitator did not switch to WebSocket; check the URL")
+        case .success(false):
+          connection.value.lost("the facilitator did not switch to WebSocket; check [facilitator] url")
+          connection.value.channel?.close(promise: nil)
         case .failure(let error):
-          connection.value.lost("connecting to \(address.authority) failed: \(error)")
+          connection.value.lost("connecting to \(address.authority) failed: \(Self.reason(error))")
           connection.value.channel?.close(promise: nil)
         }
       }
+  }
+
+  /// What went wrong, in the words of the system rather than of NIO.
+  private static func reason(_ error: any Error) -> String {
+    guard let error = error as? NIOConnectionError else { return "\(error)" }
+    let attempts = error.connectionErrors.map { attempt in
+      let why = (attempt.error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(attempt.error)"
+      return "\(attempt.target.ipAddress ?? "?"): \(why)"
+    }
+    let lookups = [error.dnsAError, error.dnsAAAAError].compactMap(\.self).map { "the name is not found (\($0))" }
+    return Array(Set(attempts + (attempts.isEmpty ? lookups : []))).sorted().joined(separator: ", ")
   }
 
   /// SNI is for names only (RFC 6066, section 3).

@@ -259,7 +259,7 @@ extension UplinkCore {
   private mutating func became(durable entry: OutboxEntry) {
     jobs[entry.job]?.uncommitted.remove(JobStatusSet(entry.status))
     queued += 1
-    log(.info, .updateStored, "\(entry.status.name) stored", job: entry.job)
+    log(.info, .updateStored, "stored \(entry.status.name)", job: entry.job)
     // While older updates wait in the record alone, this one is read with them in its turn.
     if loading {
       recordGrewWhileLoading = true

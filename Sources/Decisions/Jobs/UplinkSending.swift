@@ -66,7 +66,7 @@ extension UplinkCore {
           .notice, .updateDelivered, "the facilitator had \(entry.status.name) before it was sent from here",
           job: entry.job)
       }
-      log(.info, .updateDelivered, "\(entry.status.name) accepted by the facilitator", job: entry.job)
+      log(.info, .updateDelivered, "the facilitator accepted \(entry.status.name)", job: entry.job)
       if entry.status.isTerminal {
         actions.append(
           .commit([.retire(entry.id, at: now.wall), .close(entry.job, at: now.wall)], then: .closed(entry.job)))
