@@ -24,6 +24,8 @@ public struct Configuration: Sendable, Equatable {
   public var stopping: Stopping
   /// `[outbox]`
   public var outbox: Outbox
+  /// `[hooks]`
+  public var hooks: Hooks
   /// `[metrics]`; nil unless an address is given.
   public var metrics: Metrics?
 
@@ -157,6 +159,13 @@ public struct Configuration: Sendable, Equatable {
     public var maxRows: Int
     /// `max_bytes`: how large they may be together, from 16777216 to 1099511627776, and no less than a frame.
     public var maxBytes: Int
+  }
+
+  /// `[hooks]`: commands that are told what happens.
+  public struct Hooks: Sendable, Equatable {
+    /// `on_cheated`: the absolute path of a program, and its arguments, that gets each verified cheat report; empty
+    /// for none.
+    public var onCheated: [String]
   }
 
   /// `[metrics]`: figures for Prometheus.

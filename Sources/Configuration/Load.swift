@@ -92,13 +92,15 @@ extension Configuration {
     let stopping = Stopping(root.section("stop"))
     let outbox = Outbox(
       root.section("outbox"), maxOpen: jobs.maxOpen, maxFrameBytes: channel.maxFrameBytes)
+    let hooks = Hooks(root.section("hooks"))
     let metrics = Metrics(root.section("metrics"))
     root.finish()
     guard let state, let runtime, let facilitator, let identity else { return nil }
     return Configuration(
       stateDirectory: state, runtimeDirectory: runtime, facilitator: facilitator,
       identity: identity, jobs: jobs,
-      channel: channel, dispatch: dispatch, stopping: stopping, outbox: outbox, metrics: metrics,
+      channel: channel, dispatch: dispatch, stopping: stopping, outbox: outbox, hooks: hooks,
+      metrics: metrics,
       file: log.file, lines: log.lines)
   }
 

@@ -110,25 +110,38 @@ extension Configuration.Dispatch {
     queue = section.parsed("queue", nonEmpty)
     queueSeconds = section.integer("queue_seconds", in: 0...604_800, default: 3600)
     section.finish()
-    checkCommand(section, isNeeded: kind == .command)
+    section.checkCommand("command", command, for: "that runs a job", isNeeded: kind == .command)
     guard kind == .celery else { return }
     for key in ["broker_url", "task", "queue"] where !section.has(key) {
       section.report(key, "is missing: dispatch.kind = \"celery\" needs broker_url, task and queue")
     }
   }
 
-  private func checkCommand(_ section: Section, isNeeded: Bool) {
+}
+
+extension Section {
+  /// Checks that a list of words is a command: an absolute path, and arguments.
+  ///
+  /// - Parameter purpose: what the program does, for the errors.
+  fileprivate func checkCommand(_ key: String, _ words: [String], for purpose: String, isNeeded: Bool) {
     let example = "[\"/usr/bin/PROGRAM\", \"ARGUMENT\"]"
-    if let program = command.first {
+    if let program = words.first {
       guard program.utf8.first != UInt8(ascii: "/") else { return }
-      section.report("command[0]", "must be the absolute path of a program: no search path is used")
-    } else if section.isEmptyArray("command") {
-      section.report(
-        "command", "must not be empty: set it to the program that runs a job, as in \(example)")
-    } else if isNeeded, section.isReadable, !section.has("command") {
-      section.report(
-        "command", "is missing: set it to the program that runs a job, as in \(example)")
+      report("\(key)[0]", "must be the absolute path of a program: no search path is used")
+    } else if isEmptyArray(key) {
+      report(key, "must not be empty: set it to the program \(purpose), as in \(example)")
+    } else if isNeeded, isReadable, !has(key) {
+      report(key, "is missing: set it to the program \(purpose), as in \(example)")
     }
+  }
+}
+
+extension Configuration.Hooks {
+  init(_ section: Section) {
+    var section = section
+    onCheated = section.list("on_cheated", anyText) ?? []
+    section.finish()
+    section.checkCommand("on_cheated", onCheated, for: "that gets cheat reports", isNeeded: false)
   }
 }
 

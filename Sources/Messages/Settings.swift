@@ -28,12 +28,15 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var commandIsLauncher: Bool
   /// How long the outbox may drain when the service stops, in seconds.
   public var drainSeconds: Int
+  /// There is a hook for cheat reports.
+  public var hasCheatHook: Bool
 
   public init(
     stateDirectory: String, secure: Bool, host: String, port: Int, path: String, caFile: String? = nil,
     httpsProxy: String? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
     verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
-    maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false, drainSeconds: Int = 30
+    maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false, drainSeconds: Int = 30,
+    hasCheatHook: Bool = false
   ) {
     self.stateDirectory = stateDirectory
     self.secure = secure
@@ -52,6 +55,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     self.maxFrameBytes = maxFrameBytes
     self.commandIsLauncher = commandIsLauncher
     self.drainSeconds = drainSeconds
+    self.hasCheatHook = hasCheatHook
   }
 
   public var fields: [MessagePackValue] {
@@ -59,7 +63,7 @@ public struct UplinkSettings: MessagePart, Hashable {
       .string(stateDirectory), .bool(secure), .string(host), .int(port), .string(path), .optional(caFile),
       .optional(httpsProxy), .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
       .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxFrameBytes),
-      .bool(commandIsLauncher), .int(drainSeconds),
+      .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook),
     ]
   }
 
@@ -81,6 +85,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     maxFrameBytes = try fields.int("frame bytes")
     commandIsLauncher = try fields.bool("launcher")
     drainSeconds = try fields.int("drain seconds")
+    hasCheatHook = try fields.bool("cheat hook")
   }
 }
 

@@ -18,6 +18,10 @@ public enum SupervisorToUplink: Message {
   case stop(StopStep)
   /// A question from hordelinkctl, answered by `report` with the same number.
   case query(UInt64, UplinkQuery)
+  /// The hook of that number has ended; nil when it could not be started.
+  case hookExited(UInt64, CommandExit?)
+  /// Read the hotkey's file and the certificates again.
+  case reload
 
   public static var conversation: String { "Supervisor to Uplink" }
 
@@ -31,6 +35,8 @@ public enum SupervisorToUplink: Message {
     case .dispatchFailed: 6
     case .stop: 7
     case .query: 8
+    case .hookExited: 9
+    case .reload: 10
     }
   }
 
@@ -44,6 +50,8 @@ public enum SupervisorToUplink: Message {
     case .dispatchFailed(let job, let reason): [.job(job), .string(reason)]
     case .stop(let step): [.int(Int64(step.rawValue))]
     case .query(let number, let query): [.number(number), .int(Int64(query.rawValue))]
+    case .hookExited(let number, let exit): [.number(number), exit?.value ?? .null]
+    case .reload: []
     }
   }
 
@@ -61,6 +69,8 @@ public enum SupervisorToUplink: Message {
     case 8:
       self = .query(
         try fields.uint("number"), try fields.next("query") { $0.raw(UplinkQuery.init(rawValue:)) })
+    case 9: self = .hookExited(try fields.uint("number"), try fields.optionalPart("exit"))
+    case 10: self = .reload
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }
@@ -90,6 +100,9 @@ public enum UplinkToSupervisor: Message {
   case stopped(StopStep)
   /// The answer to a query.
   case report(UInt64, UplinkReport)
+  /// Run the hook for cheat reports with this on its standard input. Asked again for the same number while it
+  /// runs, nothing is started.
+  case runHook(UInt64, body: [UInt8])
 
   public static var conversation: String { "Uplink to Supervisor" }
 
@@ -106,6 +119,7 @@ public enum UplinkToSupervisor: Message {
     case .state: 9
     case .stopped: 10
     case .report: 11
+    case .runHook: 12
     }
   }
 
@@ -119,6 +133,7 @@ public enum UplinkToSupervisor: Message {
     case .state(let state): [state.value]
     case .stopped(let step): [.int(Int64(step.rawValue))]
     case .report(let number, let report): [.number(number), report.value]
+    case .runHook(let number, let body): [.number(number), .binary(body)]
     }
   }
 
@@ -137,6 +152,7 @@ public enum UplinkToSupervisor: Message {
     case 9: self = .state(try fields.part("state"))
     case 10: self = .stopped(try fields.next("step") { $0.raw(StopStep.init(rawValue:)) })
     case 11: self = .report(try fields.uint("number"), try fields.part("report"))
+    case 12: self = .runHook(try fields.uint("number"), body: try fields.bytes("body"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

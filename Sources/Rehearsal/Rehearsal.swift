@@ -82,7 +82,8 @@ public final class Rehearsal {
     return try SecretKey(seed: seed).publicKey.ss58
   }
 
-  private static func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws {
+  /// Writes a file of the rehearsal anew.
+  public static func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws {
     let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
     guard file >= 0 else { throw SystemError("open", path) }
     let descriptor = Descriptor(owning: file)

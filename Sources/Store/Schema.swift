@@ -44,6 +44,18 @@ enum Schema {
       metadata BLOB,
       UNIQUE (job, status)
     ) STRICT;
+    CREATE TABLE specs (
+      number INTEGER PRIMARY KEY,
+      miner TEXT NOT NULL UNIQUE,
+      batch TEXT NOT NULL,
+      specs BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE cheats (
+      number INTEGER PRIMARY KEY,
+      signature_hash BLOB NOT NULL UNIQUE,
+      received_at INTEGER NOT NULL,
+      body BLOB NOT NULL
+    ) STRICT;
     CREATE INDEX updates_waiting ON updates (id) WHERE state = 0;
     CREATE INDEX updates_dead ON updates (id) WHERE state = 2;
     """

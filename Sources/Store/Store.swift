@@ -76,6 +76,20 @@ public final class Store {
       try database.run(
         "UPDATE updates SET state = 2, attempts = ?, error = ?, settled_at = ? WHERE id = ?",
         .integer(Int64(attempts)), .text(error), .integer(at.milliseconds), .integer(id.number))
+    case .putSpecs(let entry):
+      try database.run(
+        "INSERT OR REPLACE INTO specs (number, miner, batch, specs) VALUES (?, ?, ?, ?)",
+        .integer(Int64(clamping: entry.number)), .text(entry.specs.minerHotkey), .text(entry.specs.batchID),
+        .blob(entry.specs.specs))
+    case .dropSpecs(let number):
+      try database.run("DELETE FROM specs WHERE number = ?", .integer(Int64(clamping: number)))
+    case .insertCheat(let report, let at):
+      try database.run(
+        "INSERT OR IGNORE INTO cheats (number, signature_hash, received_at, body) VALUES (?, ?, ?, ?)",
+        .integer(Int64(clamping: report.number)), .blob(report.signatureHash), .integer(at.milliseconds),
+        .blob(report.body))
+    case .dropCheat(let number):
+      try database.run("DELETE FROM cheats WHERE number = ?", .integer(Int64(clamping: number)))
     case .close(let job, let at):
       try database.run(
         "UPDATE jobs SET phase = ?, closed_at = ?, body = NULL WHERE uuid = ?", .phase(.closed),
@@ -112,7 +126,29 @@ public final class Store {
     return StoredState(
       jobs: jobs, nextUpdate: UpdateID(try number("SELECT coalesce(max(id), 0) + 1 FROM updates")),
       queued: Int(try number("SELECT count(*) FROM updates WHERE state = 0")),
-      dead: Int(try number("SELECT count(*) FROM updates WHERE state = 2")))
+      dead: Int(try number("SELECT count(*) FROM updates WHERE state = 2")), specs: try specs(),
+      cheats: try cheats())
+  }
+
+  private func specs() throws(StoreError) -> [SpecsEntry] {
+    let rows = try database.statement("SELECT number, miner, batch, specs FROM specs ORDER BY number")
+    var entries: [SpecsEntry] = []
+    while try rows.step() {
+      let specs = MachineSpecs(minerHotkey: rows.text(1), batchID: rows.text(2), specs: rows.blob(3) ?? [])
+      entries.append(SpecsEntry(number: UInt64(clamping: rows.integer(0)), specs: specs))
+    }
+    return entries
+  }
+
+  private func cheats() throws(StoreError) -> [CheatReport] {
+    let rows = try database.statement("SELECT number, signature_hash, body FROM cheats ORDER BY number")
+    var reports: [CheatReport] = []
+    while try rows.step() {
+      reports.append(
+        CheatReport(
+          number: UInt64(clamping: rows.integer(0)), body: rows.blob(2) ?? [], signatureHash: rows.blob(1) ?? []))
+    }
+    return reports
   }
 
   private func deadline(_ row: Statement) -> Deadline? {

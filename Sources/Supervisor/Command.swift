@@ -6,66 +6,48 @@ import Logging
 import Messages
 import Platform
 
-/// How jobs' commands are made.
+/// How a command is made: what it runs, as whom, and the little of our environment that it gets.
 struct CommandLine {
   let program: String
-  let arguments: [String]
+  private let arguments: [String]
   private let environment: [String]
-  private let isLauncher: Bool
 
   /// Where programs are looked for when the service itself was given no PATH.
   private static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-  /// - Parameter own: the service's environment, from which a command gets no more than is named.
-  init(_ dispatch: Configuration.Dispatch, own: [String: String]) {
-    isLauncher = dispatch.commandIs == .launcher
-    let path = own["PATH"] ?? Self.defaultPath
+  /// - Parameters:
+  ///   - command: the absolute path of a program, and its arguments.
+  ///   - dispatch: says as whom commands run and which variables are passed on.
+  ///   - own: the service's environment.
+  init(_ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String]) {
     var variables = [
-      "PATH": path, "HOME": own["HOME"] ?? "/", "LANG": own["LANG"] ?? "C.UTF-8",
+      "PATH": own["PATH"] ?? Self.defaultPath, "HOME": own["HOME"] ?? "/", "LANG": own["LANG"] ?? "C.UTF-8",
     ]
-    for name in dispatch.passEnvironment where !Self.isWithheld(name) { variables[name] = own[name] }
-    var words = dispatch.command
-    if let user = dispatch.user {
+    for name in dispatch.passEnvironment { variables[name] = own[name] }
+    var words = command
+    if let user = dispatch.user, let entry = getpwnam(user) {
+      variables["HOME"] = String(cString: entry.pointee.pw_dir)
       // setpriv(1) of util-linux changes the user between our spawn and the command's exec.
-      let home = getpwnam(user).map { String(cString: $0.pointee.pw_dir) }
-      variables["HOME"] = home ?? "/"
-      words = ["setpriv", "--reuid=\(user)", "--regid=\(Self.group(of: user))", "--init-groups", "--"] + words
+      words =
+        ["/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(entry.pointee.pw_gid)", "--init-groups", "--"] + words
     }
-    program = Self.find(words.first ?? "", path: path)
+    program = words.first ?? ""
     arguments = words
     environment = variables.map { "\($0)=\($1)" }.sorted()
   }
 
-  /// What speaks for the service and never reaches a command.
-  private static func isWithheld(_ name: String) -> Bool {
-    name.hasPrefix("LISTEN_") || ["NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "WATCHDOG_USEC"].contains(name)
-  }
-
-  private static func group(of user: String) -> String {
-    getpwnam(user).map { String($0.pointee.pw_gid) } ?? user
-  }
-
-  private static func find(_ name: String, path: String) -> String {
-    if name.contains("/") { return name }
-    return path.split(separator: ":").map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 } ?? name
-  }
-
-  func request(job: JobID, socket: String) -> SpawnRequest {
-    var request = SpawnRequest(
-      executable: program, arguments: arguments,
-      environment: environment + ["HORDELINK_JOB_UUID=\(job)", "HORDELINK_SOCKET=\(socket)"])
+  /// - Parameter more: NAME=VALUE, added to the environment.
+  func request(more: [String] = []) -> SpawnRequest {
+    var request = SpawnRequest(executable: program, arguments: arguments, environment: environment + more)
     request.newSession = true
     return request
   }
-
-  /// Whether what a command leaves running belongs to it and ends with it.
-  var ownsItsGroup: Bool { !isLauncher }
 }
 
-/// A job's command while it runs, with what it writes.
+/// A command while it runs, with what it writes.
 final class RunningCommand {
   let pid: pid_t
-  private let job: JobID
+  private let job: JobID?
   private let logger: Logger?
   private var limit: OutputLimit
   private var outputs: [Output] = []
@@ -88,8 +70,10 @@ final class RunningCommand {
   private static let longestLine = 4096
 
   /// Starts the command with `body` on its standard input.
-  /// - Parameter logger: nil when its output is not to be logged.
-  init(job: JobID, request: SpawnRequest, body: [UInt8], logger: Logger?, now: Instant) throws(SystemError) {
+  /// - Parameters:
+  ///   - job: whose command it is; nil for a hook.
+  ///   - logger: nil when its output is not to be logged.
+  init(job: JobID?, request: SpawnRequest, body: [UInt8], logger: Logger?, now: Instant) throws(SystemError) {
     self.job = job
     self.logger = logger
     limit = OutputLimit(at: now)

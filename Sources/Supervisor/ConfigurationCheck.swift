@@ -19,7 +19,8 @@ extension UplinkSettings {
       maxOpenJobs: configuration.jobs.maxOpen, window: configuration.outbox.window,
       maxFrameBytes: configuration.channel.maxFrameBytes,
       commandIsLauncher: configuration.dispatch.commandIs == .launcher,
-      drainSeconds: configuration.stopping.drainSeconds)
+      drainSeconds: configuration.stopping.drainSeconds,
+      hasCheatHook: !configuration.hooks.onCheated.isEmpty)
   }
 }
 
@@ -60,12 +61,14 @@ enum ConfigurationCheck {
     if let file = configuration.facilitator.caFile, access(file, R_OK) != 0 {
       problems.append(configuration.problem(at: "facilitator.ca_file", "\(SystemError("open", file))"))
     }
-    if configuration.dispatch.kind == .command {
-      let program = CommandLine(configuration.dispatch, own: ProcessTable.environment).program
-      if access(program, X_OK) != 0 {
+    for (key, program) in [
+      ("dispatch.command", configuration.dispatch.command.first),
+      ("hooks.on_cheated", configuration.hooks.onCheated.first),
+    ] {
+      if let program, access(program, X_OK) != 0 {
         problems.append(
           configuration.problem(
-            at: "dispatch.command", "\(SystemError("run", program)); give the path of an executable program"))
+            at: key, "\(SystemError("run", program)); give the path of an executable program"))
       }
     }
     return problems
@@ -81,6 +84,9 @@ enum ConfigurationCheck {
     }
     if !configuration.jobs.verifySignatures {
       remarks.append("verify_signatures = false: anybody the facilitator lets through can run jobs here")
+    }
+    for key in ["outbox.max_rows", "outbox.max_bytes", "metrics.listen"] where configuration.lines[key] != nil {
+      remarks.append("\(key) has no effect in this release")
     }
     return remarks
   }

@@ -21,6 +21,7 @@ final class Runtime {
   private var core: SupervisorCore
   private var children: [ChildKey: ChildProcess] = [:]
   private var commands: [JobID: RunningCommand] = [:]
+  private var hooks: [UInt64: RunningCommand] = [:]
   private var control: ControlServer?
   private var timer: EventLoop.Source?
   private var signals: [EventLoop.Source] = []
@@ -37,7 +38,7 @@ final class Runtime {
     self.logger = logger
     loop = try EventLoop()
     ingress = try Ingress(runtimeDirectory: configuration.runtimeDirectory)
-    commandLine = CommandLine(configuration.dispatch, own: environment)
+    commandLine = CommandLine(configuration.dispatch.command, configuration.dispatch, own: environment)
     core = SupervisorCore(
       settings: SupervisorCore.Settings(
         uplink: UplinkSettings(configuration),
@@ -55,9 +56,7 @@ final class Runtime {
       signals.append(try loop.add(signal: signal) { [weak self] in self?.post(.stopRequested) })
     }
     signals.append(
-      try loop.add(signal: SIGHUP) { [logger] in
-        logger.notice("asked to reload: the configuration is read at the start only; restart the service")
-      })
+      try loop.add(signal: SIGHUP) { [weak self] in self?.post(.reloadRequested) })
     control = try ControlServer(socket: ingress.control, loop: loop, logger: logger) {
       [weak self] number, query in self?.post(.controlQuery(number, query))
     }
@@ -91,6 +90,9 @@ final class Runtime {
     case .signalChild(_, let pid, let signal): ProcessTable.signal(pid, signal)
     case .signalCommand(let job, let signal):
       if let command = commands[job] { ProcessTable.signalGroup(command.pid, signal) }
+    case .spawnHook(let number, let body): startHook(number, body)
+    case .signalHook(let number, let signal):
+      if let hook = hooks[number] { ProcessTable.signalGroup(hook.pid, signal) }
     case .killLeftover(let job, let record): killLeftover(job, record)
     case .toUplink(let message): send(message, to: .uplink)
     case .toListener(let channel, let message): send(message, to: .listener(channel))
@@ -203,7 +205,9 @@ final class Runtime {
   private func startCommand(_ job: JobID, _ body: [UInt8]) {
     do {
       let command = try RunningCommand(
-        job: job, request: commandLine.request(job: job, socket: ingress.path(.job(job))), body: body,
+        job: job,
+        request: commandLine.request(
+          more: ["HORDELINK_JOB_UUID=\(job)", "HORDELINK_SOCKET=\(ingress.path(.job(job)))"]), body: body,
         logger: configuration.dispatch.logOutput ? logger : nil, now: now)
       commands[job] = command
       command.exitSource = try loop.add(child: command.pid) { [weak self] code, signal in
@@ -221,9 +225,28 @@ final class Runtime {
   /// Called while the leader is still a zombie, so that its group's number cannot be another's yet.
   private func commandExited(_ job: JobID, _ code: Int32?, _ signal: Int32?) {
     guard let command = commands.removeValue(forKey: job) else { return }
-    if commandLine.ownsItsGroup { ProcessTable.signalGroup(command.pid, SIGKILL) }
+    // What a launcher has left running is its purpose.
+    if configuration.dispatch.commandIs == .worker { ProcessTable.signalGroup(command.pid, SIGKILL) }
     let tail = command.finish(now: now)
     post(.commandExited(job, CommandExit(code: code, signal: signal, stderrTail: tail)))
+  }
+
+  private func startHook(_ number: UInt64, _ body: [UInt8]) {
+    do {
+      let line = CommandLine(configuration.hooks.onCheated, configuration.dispatch, own: environment)
+      let hook = try RunningCommand(job: nil, request: line.request(), body: body, logger: logger, now: now)
+      hooks[number] = hook
+      hook.exitSource = try loop.add(child: hook.pid) { [weak self] code, signal in
+        guard let self, let hook = self.hooks.removeValue(forKey: number) else { return }
+        ProcessTable.signalGroup(hook.pid, SIGKILL)
+        let tail = hook.finish(now: self.now)
+        self.post(.hookExited(number, CommandExit(code: code, signal: signal, stderrTail: tail)))
+      }
+      try hook.listen(loop) { Instant(nanoseconds: Clock.bootNanoseconds) }
+    } catch {
+      logger.log(LogEntry(.error, .cheatReported, "the hook for cheat reports could not be started: \(error)"))
+      post(.hookExited(number, nil))
+    }
   }
 
   private func killLeftover(_ job: JobID, _ record: CommandRecord) {

@@ -12,7 +12,8 @@ enum FacilitatorEvent {
   case opened
   /// A text frame.
   case text([UInt8])
-  case ponged
+  /// The pong to the ping of that number.
+  case ponged(UInt64)
   /// It is over; said once, last of all.
   case lost(reason: String)
 }
@@ -134,10 +135,10 @@ final class FacilitatorConnection {
       promise: nil)
   }
 
-  func ping() {
+  func ping(_ number: UInt64) {
     guard let channel else { return }
     channel.write(
-      WebSocketFrame(fin: true, opcode: .ping, maskKey: .random(), data: channel.allocator.buffer(capacity: 0)),
+      WebSocketFrame(fin: true, opcode: .ping, maskKey: .random(), data: channel.allocator.buffer(integer: number)),
       promise: nil)
   }
 
@@ -187,7 +188,9 @@ private final class WebSocketHandler: ChannelInboundHandler {
     var payload = frame.unmaskedData
     switch frame.opcode {
     case .text: connection.received(.text(Array(payload.readableBytesView)))
-    case .pong: connection.received(.ponged)
+    case .pong:
+      // One that carries nothing of ours answers no ping of ours, but says that the facilitator lives.
+      connection.received(.ponged(payload.readInteger() ?? 0))
     case .ping:
       context.writeAndFlush(
         wrapOutboundOut(WebSocketFrame(fin: true, opcode: .pong, maskKey: .random(), data: payload)),

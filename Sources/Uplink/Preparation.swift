@@ -54,6 +54,11 @@ func hotkey(_ settings: UplinkSettings) throws(CannotStart) -> Hotkey {
   return hotkey
 }
 
+/// Whose signatures count. The Supervisor has refused addresses that are none.
+func trustedSigners(_ settings: UplinkSettings, _ hotkey: Hotkey) -> TrustedSigners {
+  TrustedSigners(settings.trustedSigners.compactMap { try? PublicKey(ss58: $0) } + [hotkey.publicKey])
+}
+
 func address(_ settings: UplinkSettings) throws(CannotStart) -> FacilitatorAddress {
   var tls: NIOSSLContext?
   if settings.secure {

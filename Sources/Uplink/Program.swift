@@ -30,7 +30,6 @@ enum Program {
     let logger = Logger(label: "uplink")
     do {
       let key = try hotkey(settings)
-      let signers = settings.trustedSigners.compactMap { try? PublicKey(ss58: $0) } + [key.publicKey]
       let facilitator = try address(settings)
       let lock = try lock(settings)
       if !settings.verifySignatures {
@@ -39,7 +38,7 @@ enum Program {
           metadata: ["MESSAGE_ID": "\(JournalEvent.signaturesNotVerified.rawValue)"])
       }
       return try withExtendedLifetime(lock) {
-        try serve(settings, generation, key, TrustedSigners(signers), facilitator, logger)
+        try serve(settings, generation, key, trustedSigners(settings, key), facilitator, logger)
       }
     } catch let problem as CannotStart {
       logger.critical("\(problem.text)")

@@ -16,9 +16,9 @@ import Store
 final class Runtime {
   private let settings: UplinkSettings
   private let generation: Generation
-  private let hotkey: Hotkey
-  private let trusted: TrustedSigners
-  private let address: FacilitatorAddress
+  private var hotkey: Hotkey
+  private var trusted: TrustedSigners
+  private var address: FacilitatorAddress
   private let logger: Logger
   private let loop: any EventLoop
   private let storeThread: StoreThread
@@ -118,6 +118,8 @@ final class Runtime {
       let age = uncommittedSince.first.map { (Self.now.boot - $0).wholeMilliseconds } ?? 0
       tell(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
       control?.flush()
+    } else if case .reload = message {
+      reload()
     } else {
       post(.fromSupervisor(message))
     }
@@ -174,7 +176,7 @@ final class Runtime {
   private func facilitatorSaid(_ event: FacilitatorEvent, _ connection: UInt64) {
     switch event {
     case .opened: post(.opened(connection: connection))
-    case .ponged: post(.ponged(connection: connection))
+    case .ponged(let ping): post(.ponged(ping, connection: connection))
     case .lost(let reason): post(.lost(reason: reason, connection: connection))
     case .text(let text): received(text, connection)
     }
@@ -189,11 +191,7 @@ final class Runtime {
         : .errors(response.errors.map { FacilitatorError(type: $0.type, message: $0.message) })
       post(.answered(answer, connection: connection))
     case .jobRequest(let request, let raw): received(request, raw)
-    case .jobCheated(let report, _):
-      logger.log(
-        LogEntry(
-          .warning, .cheatReported,
-          "a cheat report about the job \(report.jobUUID) came; this release only logs it"))
+    case .jobCheated(let report, let raw): received(report, raw)
     case .unsupported(let reason):
       logger.log(
         LogEntry(
@@ -226,6 +224,30 @@ final class Runtime {
           limitSeconds: Int(min(seconds, Self.longestJob)), refusal: refusal)))
   }
 
+  private func received(_ report: JobCheated, _ raw: [UInt8]) {
+    do throws(VerificationError) {
+      if settings.verifySignatures { try report.verify(trusted: trusted) }
+    } catch {
+      logger.log(LogEntry(.warning, .cheatReported, "a cheat report is ignored: \(error)"))
+      return
+    }
+    post(.cheated(raw, signatureHash: report.signature?.fingerprint ?? []))
+  }
+
+  /// Reads again what a reload is for. What cannot be used leaves things as they are.
+  private func reload() {
+    do {
+      let key = try Uplink.hotkey(settings)
+      address = try Uplink.address(settings)
+      hotkey = key
+      trusted = Uplink.trustedSigners(settings, key)
+    } catch {
+      logger.error("the reload changes nothing: \(error)")
+      return
+    }
+    post(.reloaded)
+  }
+
   /// Ten years: nobody waits longer, and clocks in nanoseconds hold it.
   private static let longestJob: Int64 = 10 * 365 * 86_400
 
@@ -253,9 +275,10 @@ final class Runtime {
     case .close: facilitator?.close()
     case .authenticate: authenticate()
     case .heartbeat: facilitator?.write(Heartbeat.frame)
-    case .ping: facilitator?.ping()
+    case .ping(let number): facilitator?.ping(number)
     case .send(let job, let status, let metadata):
       facilitator?.write(StatusUpdateFrame.encode(job: job, status: status, metadataJSON: metadata))
+    case .sendSpecs(let specs): facilitator?.write(specs.frame(validatorHotkey: hotkey.publicKey.ss58))
     case .log(let entry): logger.log(entry)
     case .exit(let code):
       control?.flush()

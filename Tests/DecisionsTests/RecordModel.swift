@@ -25,6 +25,8 @@ struct RecordModel {
   private(set) var jobs: [JobID: Job] = [:]
   private(set) var updates: [Update] = []
   private(set) var queuedCount = 0
+  private(set) var specs: [SpecsEntry] = []
+  private(set) var cheats: [CheatReport] = []
   private var places: [UpdateID: Int] = [:]
   private var placesOfJob: [JobID: [Int]] = [:]
 
@@ -55,6 +57,12 @@ struct RecordModel {
     case .countAttempt(let id, let attempts, _):
       if let index = places[id] { updates[index].entry.attempts = attempts }
     case .bury(let id, _, _, _): set(id, .dead)
+    case .putSpecs(let entry):
+      specs.removeAll { $0.specs.minerHotkey == entry.specs.minerHotkey }
+      specs.append(entry)
+    case .dropSpecs(let number): specs.removeAll { $0.number == number }
+    case .insertCheat(let report, _): cheats.append(report)
+    case .dropCheat(let number): cheats.removeAll { $0.number == number }
     case .close(let job, let at):
       #expect(statuses(of: job).contains { $0.isTerminal }, "closed without a terminal status")
       jobs[job]?.phase = .closed
@@ -101,6 +109,7 @@ struct RecordModel {
           limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command,
           exitStored: job.exit != nil, signatureHash: job.new.signatureHash)
       },
-      nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: queued.count, dead: dead.count)
+      nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: queued.count, dead: dead.count,
+      specs: specs, cheats: cheats)
   }
 }

@@ -108,7 +108,7 @@ import Testing
     #expect(uplink.core.nextDeadline.map { $0 <= at(30) } == true)
     for _ in 0..<29 {
       uplink.pass(1)
-      uplink.does(.ponged(connection: 1))
+      uplink.does(.ponged(0, connection: 1))
       #expect(!uplink.does(.timeReached).contains(.disconnect(connection: 1)))
     }
     uplink.pass(1)
@@ -144,7 +144,7 @@ import Testing
       }
       for _ in 0..<Int(wait) {
         uplink.pass(1)
-        uplink.does(.ponged(connection: uplink.connection))
+        uplink.does(.ponged(0, connection: uplink.connection))
         uplink.does(.timeReached)
       }
       #expect(uplink.core.outbox.inFlight == 1)

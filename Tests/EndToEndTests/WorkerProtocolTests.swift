@@ -8,62 +8,28 @@ import WorkerClient
 extension EndToEnd {
   /// What a worker is answered, on the wire.
   @Suite struct WorkerProtocol {
-    /// Sends frames and gives the answers to them; nil stands for the end of the connection.
-    private func exchange(_ path: String, _ frames: [[UInt8]]) throws -> [MessagePackValue?] {
-      let connection = try WaitingConnection(connectingTo: path, limit: 1 << 20)
-      for frame in frames { connection.send(frame) }
-      var answers: [MessagePackValue?] = []
-      let deadline = Deadline.after(milliseconds: 10_000)
-      while answers.count < frames.count, deadline.millisecondsLeft > 0 {
-        if let body = try connection.nextBody() {
-          answers.append(try MessagePackValue.decode(body))
-        } else if connection.atEnd {
-          answers.append(nil)
-          break
-        } else {
-          _ = try connection.turn(until: deadline)
-        }
-      }
-      return answers
-    }
-
-    private func frame(_ value: MessagePackValue) -> [UInt8] {
-      var encoder = MessagePackEncoder()
-      encoder.value(value)
-      return encoder.framedBytes
-    }
-
-    private func map(_ pairs: [(String, MessagePackValue)]) -> MessagePackValue {
-      .map(pairs.map { MessagePackPair(.string($0.0), $0.1) })
-    }
-
     private func update(
       _ job: String, _ status: MessagePackValue, id: MessagePackValue? = nil,
       more: [(String, MessagePackValue)] = []
     ) -> [UInt8] {
-      let payload = map([("uuid", .string(job)), ("status", status)] + more)
+      let payload = Wire.map([("uuid", .string(job)), ("status", status)] + more)
       var message: [(String, MessagePackValue)] = [("type", .string("job_status_update")), ("payload", payload)]
       if let id { message.append(("id", id)) }
-      return frame(map(message))
-    }
-
-    private func code(_ answer: MessagePackValue?) -> String? {
-      guard case .string(let code) = answer?["error"]?["code"] else { return nil }
-      return code
+      return Wire.frame(Wire.map(message))
     }
 
     @Test func answersComeInOrderAndCarryTheWorkersOwnIDs() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()
         let uuid = job.description
-        let answers = try exchange(
+        let answers = try Wire.exchange(
           rehearsal.workerSocket(job),
           [
             update(uuid, .string("accepted"), id: .string("first")),
             update(uuid, .string("accepted"), id: .int(-2)),
             update("00000000-0000-4000-8000-000000000000", .string("completed"), id: .array([.bool(true)])),
             update(uuid, .string("executor_ready")),
-            frame(.int(5)),
+            Wire.frame(.int(5)),
             [0, 0, 0, 1, 0xc1],
             update(uuid, .string("volumes_ready"), id: .null, more: [("extra", .null)]),
             update(uuid, .string("volumes_ready"), id: .null),
@@ -71,7 +37,7 @@ extension EndToEnd {
         let ids: [MessagePackValue?] = answers.map { $0?["id"] }
         #expect(ids == [.string("first"), .int(-2), .array([.bool(true)]), nil, nil, nil, .null, .null])
         #expect(
-          answers.map(code) == [nil, nil, "wrong_job", nil, "malformed", "malformed", "invalid", nil])
+          answers.map(Wire.code) == [nil, nil, "wrong_job", nil, "malformed", "malformed", "invalid", nil])
         #expect(answers.map { $0?["ok"] == .bool(true) } == [true, true, false, true, false, false, false, true])
         let message = answers[6]?["error"]?["message"]
         #expect("\(String(describing: message))".contains("payload.extra"))
@@ -84,10 +50,10 @@ extension EndToEnd {
         settings.more["channel"] = "max_frame_bytes = 4096"
       } _: { rehearsal in
         let job = try rehearsal.startJob()
-        let large = frame(.binary([UInt8](repeating: 7, count: 8000)))
-        let answers = try exchange(
+        let large = Wire.frame(.binary([UInt8](repeating: 7, count: 8000)))
+        let answers = try Wire.exchange(
           rehearsal.workerSocket(job), [large, update(job.description, .string("accepted"))])
-        #expect(answers.map(code) == ["too_large", nil])
+        #expect(answers.map(Wire.code) == ["too_large", nil])
         #expect(answers[1]?["ok"] == .bool(true))
       }
     }
@@ -95,8 +61,8 @@ extension EndToEnd {
     @Test func whatIsNotTheProtocolIsClosed() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()
-        let answers = try exchange(rehearsal.workerSocket(job), [Array("GET / HTTP/1.1\r\n\r\n".utf8), []])
-        #expect(code(answers[0]) == "malformed")
+        let answers = try Wire.exchange(rehearsal.workerSocket(job), [Array("GET / HTTP/1.1\r\n\r\n".utf8), []])
+        #expect(Wire.code(answers[0]) == "malformed")
         #expect(answers.count == 2 && answers[1] == nil)
         try rehearsal.worker(job).acknowledged(.accepted)
       }

@@ -26,7 +26,8 @@ enum Samples {
       stateDirectory: "", secure: false, host: "::1", port: 0, path: "", caFile: "/ca",
       httpsProxy: "http://p",
       heartbeatSeconds: 1, hotkeyFile: "/k", trustedSigners: ["a", "", "é"], verifySignatures: false,
-      graceSeconds: 2, maxOpenJobs: 3, window: 4, maxFrameBytes: 5, commandIsLauncher: true, drainSeconds: 6),
+      graceSeconds: 2, maxOpenJobs: 3, window: 4, maxFrameBytes: 5, commandIsLauncher: true, drainSeconds: 6,
+      hasCheatHook: true),
   ]
   static let reports = [
     UplinkReport(state: state),
@@ -75,8 +76,8 @@ enum Samples {
   static let supervisorToUplink: [SupervisorToUplink] =
     [
       .ping(.max), .listenerReady(firstJob, Generation(.max)), .commandStarted(firstJob, record),
-      .dispatchFailed(firstJob, reason: "no such file"),
-    ] + settings.map { .configure($0) }
+      .dispatchFailed(firstJob, reason: "no such file"), .hookExited(.max, nil), .reload,
+    ] + exits.map { .hookExited(0, $0) } + settings.map { .configure($0) }
     + [.started, .neverStarted, .unknown].map { .commandKnowledge(firstJob, $0) }
     + StopStep.allCases.map { .stop($0) }
     + [UplinkQuery.status, .jobs, .queue].map { .query(.max, $0) }
@@ -85,7 +86,7 @@ enum Samples {
     [
       .ready, .pong(.max, oldestUncommittedMilliseconds: 0), .pong(0, oldestUncommittedMilliseconds: .max),
       .inventoryComplete, .dispatch(firstJob, body: []), .dispatch(firstJob, body: [0, 0xc1, 0xff]),
-      .stopCommand(firstJob), .exitStored(firstJob), .jobClosed(firstJob), .state(state),
+      .runHook(.max, body: [1]), .stopCommand(firstJob), .exitStored(firstJob), .jobClosed(firstJob), .state(state),
       .openJob(OpenJob(job: firstJob, phase: .dispatching, command: record)),
     ]
     + [JobPhase.accepted, .dispatching, .ended, .closed].map { .openJob(OpenJob(job: firstJob, phase: $0)) }

@@ -14,6 +14,13 @@ public enum StoreOperation: Sendable, Hashable {
   case countAttempt(UpdateID, attempts: Int, error: String)
   /// Given up on.
   case bury(UpdateID, attempts: Int, error: String, at: WallTime)
+  /// The newest specs of a miner, in place of older ones.
+  case putSpecs(SpecsEntry)
+  /// They have arrived, or are given up on; newer ones of the same miner stay.
+  case dropSpecs(UInt64)
+  case insertCheat(CheatReport, at: WallTime)
+  /// The hook has taken it.
+  case dropCheat(UInt64)
   /// The terminal status is accepted: the request's body, which may hold tokens, is erased.
   case close(JobID, at: WallTime)
 }
@@ -95,11 +102,20 @@ public struct StoredState: Sendable {
   /// Updates the facilitator has not accepted, dead letters left out.
   public var queued: Int
   public var dead: Int
+  /// Machine specs that have not arrived, in the order in which they came.
+  public var specs: [SpecsEntry]
+  /// Cheat reports that the hook has not taken.
+  public var cheats: [CheatReport]
 
-  public init(jobs: [StoredJob], nextUpdate: UpdateID, queued: Int, dead: Int) {
+  public init(
+    jobs: [StoredJob], nextUpdate: UpdateID, queued: Int, dead: Int, specs: [SpecsEntry] = [],
+    cheats: [CheatReport] = []
+  ) {
     self.jobs = jobs
     self.nextUpdate = nextUpdate
     self.queued = queued
     self.dead = dead
+    self.specs = specs
+    self.cheats = cheats
   }
 }

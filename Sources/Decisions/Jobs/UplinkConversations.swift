@@ -20,6 +20,10 @@ extension UplinkCore {
         job, reason: .unhandledException, message: "the job's command could not be started: \(reason)",
         at: now)
     case .stop(let step): stop(step, at: now)
+    case .hookExited(let number, let exit): hookExited(number, exit, at: now)
+    case .reload:
+      // Carried out by the loop, which holds the key.
+      break
     case .query(let number, let query): actions.append(.toSupervisor(.report(number, report(query))))
     }
   }
@@ -40,9 +44,7 @@ extension UplinkCore {
     case (.update(let number, let status, let metadata), .job(let job)):
       update(listener, job, number, status, metadata: metadata, at: now)
     case (.commandExited(let exit), .job(let job)): commandExited(listener, job, exit, at: now)
-    case (.specs(let number, _), .specs):
-      let text = "machine specs are not forwarded by this version"
-      actions.append(.toListener(listener, .refused(number, .invalid, text)))
+    case (.specs(let number, let specs), .specs): specsReported(listener, number, specs)
     default:
       log(.error, .badMessage, "a Listener sent what its channel does not carry; its connection is closed")
       actions.append(.dropListener(listener))

@@ -42,7 +42,12 @@ public struct UplinkCore: Sendable {
     /// The WebSocket of that number is open.
     case opened(connection: UInt64)
     case answered(FacilitatorAnswer, connection: UInt64)
-    case ponged(connection: UInt64)
+    /// The pong to the ping of that number.
+    case ponged(UInt64, connection: UInt64)
+    /// A cheat report whose signature holds.
+    case cheated([UInt8], signatureHash: [UInt8])
+    /// The hotkey and the certificates have been read again, for the next connection.
+    case reloaded
     case lost(reason: String, connection: UInt64)
     /// The commit that this belonged to is durable. Commits and loads are told in the order they were asked for.
     case committed(AfterCommit)
@@ -63,6 +68,8 @@ public struct UplinkCore: Sendable {
     case exit(JobID, ListenerID, OutboxEntry?)
     case ownTerminal(OutboxEntry)
     case closed(JobID)
+    case specs(ListenerID, SequenceNumber)
+    case cheat(CheatReport)
     /// The outbox is empty, or its time to drain is over.
     case drained
     /// Everything the second step of a stop wrote.
@@ -84,8 +91,9 @@ public struct UplinkCore: Sendable {
     case close(connection: UInt64)
     case authenticate
     case heartbeat
-    case ping
+    case ping(UInt64)
     case send(JobID, JobStatus, metadata: [UInt8]?)
+    case sendSpecs(MachineSpecs)
     case log(LogEntry)
     case exit(Int32)
   }
@@ -112,6 +120,8 @@ public struct UplinkCore: Sendable {
   /// How many updates, and how many bytes of them, are held in memory for sending; the rest stay in the record
   /// until it is their turn.
   static let pageSize = 1024
+  /// Cheat reports that may wait for the hook.
+  static let cheatCapacity = 1000
   public static let pageBytes = 64 << 20
 
   /// How long a closed job is remembered, so that a worker whose last acknowledgement was lost can ask again.
@@ -124,6 +134,15 @@ public struct UplinkCore: Sendable {
   var signatures: [[UInt8]: JobID] = [:]
   var listeners: [ListenerID: ListenerLink] = [:]
   var outbox: Outbox
+  var specs = SpecsQueue()
+  /// Specs for which there is no room yet.
+  var heldSpecs = Deque<(ListenerID, SequenceNumber, MachineSpecs)>()
+  var hooks = HookQueue()
+  /// Of specs and cheat reports in the record.
+  var nextNumber: UInt64 = 1
+  var nextPing: UInt64 = 1
+  /// The inventory is told: from here on the Supervisor can be asked for things.
+  var supervisorIsTold = false
   var session: Session
   var connection: UInt64 = 0
   var nextUpdate: UpdateID
@@ -158,6 +177,10 @@ public struct UplinkCore: Sendable {
     nextUpdate = stored.nextUpdate
     queued = stored.queued
     dead = stored.dead
+    for entry in stored.specs { specs.put(entry) }
+    for report in stored.cheats { hooks.put(report, at: now.boot) }
+    let numbers = stored.specs.map(\.number) + stored.cheats.map(\.number)
+    nextNumber = (numbers.max() ?? 0) + 1
     for job in stored.jobs {
       let deadline = job.deadline.map { $0.instant(inBoot: bootID, at: now) }
       jobs[job.job] = Job(
@@ -179,6 +202,7 @@ public struct UplinkCore: Sendable {
       actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: job.phase, command: job.command))))
     }
     actions.append(.toSupervisor(.inventoryComplete))
+    supervisorIsTold = true
     loadMore()
     return actions
   }
@@ -196,8 +220,10 @@ public struct UplinkCore: Sendable {
       if number == connection, session.opened(at: now.boot) != nil { actions.append(.authenticate) }
     case .answered(let answer, let number):
       if number == connection { answered(answer, at: now) }
-    case .ponged(let number):
-      if number == connection { session.ponged() }
+    case .ponged(let ping, let number):
+      if number == connection { ponged(ping) }
+    case .cheated(let body, let hash): cheated(body, signatureHash: hash, at: now)
+    case .reloaded: reloaded(at: now)
     case .lost(let reason, let number):
       if number == connection { connectionLost(reason, disagreeing: false, at: now) }
     case .committed(let what): committed(what, at: now)
@@ -207,6 +233,8 @@ public struct UplinkCore: Sendable {
     }
     serveSession(at: now)
     pump(at: now.boot)
+    pumpSpecs()
+    runHooks(at: now.boot)
     advanceStop(at: now)
     tellState()
     return actions
@@ -216,7 +244,7 @@ public struct UplinkCore: Sendable {
   public var nextDeadline: Instant? {
     var deadlines = [
       session.nextDeadline(oldestSent: outbox.oldestSentAt), earliestDeadline, drainUntil,
-      remembered.first?.until,
+      remembered.first?.until, hooks.nextDeadline,
     ]
     if session.isReady { deadlines.append(outbox.nextDeadline) }
     return deadlines.compactMap(\.self).min()

@@ -229,7 +229,8 @@ extension UplinkCore {
       became(durable: entry)
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
       if entry.status.isTerminal { ended(entry.job) }
-    case .alreadyStored(let listener, let number):
+    case .cheat(let report): hooks.put(report, at: now.boot)
+    case .alreadyStored(let listener, let number), .specs(let listener, let number):
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
     case .exit(let id, let listener, let entry):
       if let entry {

@@ -10,7 +10,7 @@ extension UplinkCore {
         actions.append(.connect(connection: connection))
       case .authenticate: actions.append(.authenticate)
       case .heartbeat: actions.append(.heartbeat)
-      case .ping: actions.append(.ping)
+      case .ping: ping()
       case .drop(let reason): dropConnection(reason, disagreeing: false, at: now)
       }
     }
@@ -21,12 +21,22 @@ extension UplinkCore {
     connectionLost(reason, disagreeing: disagreeing, at: now)
   }
 
+  /// What was read again is used at one reconnect.
+  mutating func reloaded(at now: Moment) {
+    log(.notice, .connectionLost, "the hotkey and the certificates were read again; they are used from here on")
+    switch session.state {
+    case .connecting, .authenticating, .ready: dropConnection("a reload", disagreeing: false, at: now)
+    case .waiting, .closed: break
+    }
+  }
+
   mutating func connectionLost(_ reason: String, disagreeing: Bool, at now: Moment) {
     let inFlight = outbox.inFlight
     let dead = outbox.connectionLost(disagreeing: disagreeing, at: now.boot)
     if let dead {
       bury(dead, "each connection was lost within 5 s of sending it, alone and three times over", at: now)
     }
+    specsLost(disagreeing: disagreeing)
     let delay = session.lost(reason, at: now.boot, dice: &dice)
     guard case .waiting = session.state else { return }
     log(

@@ -74,6 +74,11 @@ public struct Outbox: Sendable {
   /// When the oldest update in flight was sent.
   public var oldestSentAt: Instant? { sent.first?.at }
 
+  /// Whether updates wait that could be sent if there were room in the window.
+  public var hasSendable: Bool { !sendable.isEmpty }
+  /// Whether an update is under suspicion, so that nothing else is to be sent that might end a connection.
+  public var hasSuspects: Bool { isProbing || !suspects.isEmpty }
+
   /// When `next` may have something that it has not now: a refused update is due, or a suspect one.
   public var nextDeadline: Instant? {
     return [held.values.min(), suspects.isEmpty ? nil : worksAt].compactMap(\.self).min()

@@ -25,6 +25,8 @@ extension SupervisorCore {
     stage = .stoppingCommands(until: now + settings.stopGrace + Self.handOver)
     if uplink.isReady { actions.append(.toUplink(.stop(.refuseJobs))) }
     for id in jobs.keys.sorted() { stopCommand(id, at: now) }
+    // They run again after the next start.
+    for number in hooks.keys { hooks[number]?.teardown.hurry(at: now) }
   }
 
   private mutating func hurry(at now: Instant) {
@@ -59,7 +61,7 @@ extension SupervisorCore {
     switch stage {
     case .running, .exited: break
     case .stoppingCommands(let until):
-      let settled = jobs.values.allSatisfy { !$0.commandRuns && $0.untoldExit == nil }
+      let settled = hooks.isEmpty && jobs.values.allSatisfy { !$0.commandRuns && $0.untoldExit == nil }
       guard settled || until <= now else { return }
       stage = .closingJobs(until: now + Self.handOver)
       if uplink.isReady {

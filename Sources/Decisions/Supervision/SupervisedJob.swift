@@ -59,6 +59,7 @@ extension SupervisorCore {
       uplinkState = state
       notifyStatus()
     case .stopped(let step): stopStepDone(step, at: now)
+    case .runHook(let number, let body): runHook(number, body, at: now)
     case .report(let number, let report): answer(number, report, at: now)
     }
   }

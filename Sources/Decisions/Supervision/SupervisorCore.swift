@@ -17,6 +17,10 @@ public struct SupervisorCore: Sendable {
     case commandStarted(JobID, CommandRecord)
     case commandFailed(JobID, reason: String)
     case commandExited(JobID, CommandExit)
+    /// The hook of that number has ended; nil when it could not be started.
+    case hookExited(UInt64, CommandExit?)
+    /// SIGHUP.
+    case reloadRequested
     /// hordelinkctl asks; answered by `answerControl` with the same number.
     case controlQuery(UInt64, UplinkQuery)
     /// SIGTERM or SIGINT; a second one hurries.
@@ -29,6 +33,9 @@ public struct SupervisorCore: Sendable {
     /// Makes the channel's ingress socket where there is none, and spawns its Listener.
     case spawnListener(Channel, Generation)
     case spawnCommand(JobID, body: [UInt8])
+    case spawnHook(UInt64, body: [UInt8])
+    /// To the hook's whole process group.
+    case signalHook(UInt64, signal: Int32)
     case signalChild(ChildKey, pid: Int32, signal: Int32)
     /// To the command's whole process group.
     case signalCommand(JobID, signal: Int32)
@@ -77,6 +84,7 @@ public struct SupervisorCore: Sendable {
   var uplink: Child
   var specs: Child
   var jobs: [JobID: SupervisedJob] = [:]
+  var hooks: [UInt64: SupervisedHook] = [:]
   var generation = Generation.none
   var dice: Dice
   var announcedReady = false
@@ -124,6 +132,8 @@ public struct SupervisorCore: Sendable {
     case .commandStarted(let job, let record): commandStarted(job, record, at: now)
     case .commandFailed(let job, let reason): commandFailed(job, reason)
     case .commandExited(let job, let exit): commandExited(job, exit)
+    case .hookExited(let number, let exit): hookExited(number, exit)
+    case .reloadRequested: reloadRequested()
     case .controlQuery(let number, let query): ask(number, query, at: now)
     case .stopRequested: stopRequested(at: now)
     case .timeReached: break
@@ -139,11 +149,19 @@ public struct SupervisorCore: Sendable {
       deadlines.append(job.listener?.nextDeadline)
       deadlines.append(job.teardown?.nextSignalAt)
     }
+    deadlines += hooks.values.map(\.teardown.nextSignalAt)
     switch stage {
     case .stoppingCommands(let until), .closingJobs(let until): deadlines.append(until)
     default: break
     }
     return deadlines.compactMap(\.self).min()
+  }
+
+  private mutating func reloadRequested() {
+    log(
+      .notice, .serviceReady,
+      "reloading the hotkey and the certificates; what else has changed in the configuration needs a restart")
+    if uplink.isReady { actions.append(.toUplink(.reload)) }
   }
 
   // MARK: Children
@@ -228,6 +246,7 @@ public struct SupervisorCore: Sendable {
   /// Does what is due, for every child and every command, and moves an ordered stop along.
   private mutating func carryOn(at now: Instant) {
     advanceStop(at: now)
+    stopOverdueHooks(at: now)
     serve(.uplink, at: now)
     serve(.listener(.specs), at: now)
     for id in dueJobs(at: now) {

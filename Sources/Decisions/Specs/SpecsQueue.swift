@@ -1,0 +1,117 @@
+import DequeModule
+import Messages
+
+/// Machine specs on record, with the number under which they are.
+public struct SpecsEntry: Sendable, Hashable {
+  public var number: UInt64
+  public var specs: MachineSpecs
+
+  public init(number: UInt64, specs: MachineSpecs) {
+    self.number = number
+    self.specs = specs
+  }
+}
+
+/// The order in which machine specs go to the facilitator: behind the updates, the newest of each miner only.
+///
+/// The facilitator does not answer specs that it can read. That they have arrived is known from the pong to a
+/// ping that was sent behind them. Source: PROTOCOL.md, The facilitator's WebSocket.
+public struct SpecsQueue: Sendable {
+  /// Miners whose specs may wait at once.
+  public static let capacity = 10_000
+  /// Bytes of specs that may wait at once.
+  public static let byteCapacity = 64 << 20
+  /// How many are sent before a pong is waited for.
+  static let batch = 64
+  /// Connections in a row that the two sides stopped agreeing on with it unconfirmed before it is given up on.
+  static let attempts = 3
+
+  private struct Waiting: Sendable {
+    var entry: SpecsEntry
+    var disagreements = 0
+  }
+
+  private var miners: [String: Waiting] = [:]
+  private var order = Deque<SpecsEntry>()
+  private var unconfirmed: [SpecsEntry] = []
+  private var bytes = 0
+  /// The ping whose pong confirms what is unconfirmed; nil when none was sent behind it.
+  private var confirmedBy: UInt64?
+
+  public init() {}
+
+  public var count: Int { miners.count }
+
+  /// Whether there is room for specs of that miner.
+  func hasRoom(for specs: MachineSpecs) -> Bool {
+    guard let older = miners[specs.minerHotkey] else {
+      return miners.count < Self.capacity && bytes + specs.size <= Self.byteCapacity
+    }
+    return bytes - older.entry.specs.size + specs.size <= Self.byteCapacity
+  }
+
+  /// Takes specs that are on record, in place of older ones of the same miner.
+  mutating func put(_ entry: SpecsEntry) {
+    bytes += entry.specs.size - (miners[entry.specs.minerHotkey]?.entry.specs.size ?? 0)
+    miners[entry.specs.minerHotkey] = Waiting(entry: entry)
+    order.append(entry)
+  }
+
+  /// The next ones to send; nil while a batch is unconfirmed or none wait.
+  mutating func next() -> MachineSpecs? {
+    guard confirmedBy == nil, unconfirmed.count < Self.batch else { return nil }
+    while let entry = order.popFirst() {
+      guard isNewest(entry) else { continue }
+      unconfirmed.append(entry)
+      return entry.specs
+    }
+    return nil
+  }
+
+  /// Whether something was sent behind which no ping has gone yet.
+  var needsPing: Bool { confirmedBy == nil && !unconfirmed.isEmpty }
+
+  mutating func pinged(_ number: UInt64) { confirmedBy = number }
+
+  /// A pong came: what was sent before its ping has arrived. Returns the numbers that need not be kept.
+  mutating func ponged(_ number: UInt64) -> [UInt64] {
+    guard let due = confirmedBy, number >= due else { return [] }
+    let arrived = unconfirmed
+    unconfirmed = []
+    confirmedBy = nil
+    for entry in arrived where isNewest(entry) { remove(entry) }
+    return arrived.map(\.number)
+  }
+
+  /// The connection is gone: what was not confirmed goes again, first. Returns the numbers of those given up on.
+  mutating func connectionLost(disagreeing: Bool) -> [UInt64] {
+    var givenUp: [UInt64] = []
+    for entry in unconfirmed.reversed() where isNewest(entry) {
+      let miner = entry.specs.minerHotkey
+      if disagreeing { miners[miner]?.disagreements += 1 }
+      if miners[miner]?.disagreements ?? 0 >= Self.attempts {
+        givenUp.append(entry.number)
+        remove(entry)
+      } else {
+        order.prepend(entry)
+      }
+    }
+    unconfirmed = []
+    confirmedBy = nil
+    return givenUp
+  }
+
+  private func isNewest(_ entry: SpecsEntry) -> Bool {
+    miners[entry.specs.minerHotkey]?.entry.number == entry.number
+  }
+
+  private mutating func remove(_ entry: SpecsEntry) {
+    miners[entry.specs.minerHotkey] = nil
+    bytes -= entry.specs.size
+  }
+}
+
+extension MachineSpecs {
+  /// What holding them costs, in bytes.
+  var size: Int { 128 + minerHotkey.utf8.count + batchID.utf8.count + specs.count }
+}

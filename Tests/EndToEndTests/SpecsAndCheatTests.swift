@@ -1,0 +1,134 @@
+import Glibc
+import JSON
+import MessagePack
+import Messages
+import Platform
+import Rehearsal
+import TestSupport
+import Testing
+import WorkerClient
+
+extension EndToEnd {
+  /// Machine specs, which go behind the updates, and cheat reports, which go to a hook.
+  @Suite struct SpecsAndCheats {
+    private func specs(_ miner: String, _ batch: String, id: Int64, type: String = "machine.specs") -> [UInt8] {
+      Wire.frame(
+        Wire.map([
+          ("id", .int(id)), ("type", .string(type)), ("batch_id", .string(batch)), ("miner_hotkey", .string(miner)),
+          ("specs", Wire.map([("gpu", .int(1))])),
+        ]))
+    }
+
+    private func arrived(_ rehearsal: Rehearsal) -> [String] {
+      rehearsal.facilitator.events.filter { $0.name == "specs" }.map { $0.text("frame") }
+    }
+
+    private func expected(_ rehearsal: Rehearsal, _ miner: String, _ batch: String) -> String {
+      #"{"message_type":"V0MachineSpecsUpdate","miner_hotkey":"\#(miner)","validator_hotkey":"#
+        + #""\#(rehearsal.hotkey)","specs":{"gpu":1},"batch_id":"\#(batch)"}"#
+    }
+
+    @Test func specsArriveAndOneThatIsWrongIsRefusedAlone() throws {
+      try onStage { rehearsal in
+        _ = try rehearsal.readyChild("specs-listener")
+        let answers = try Wire.exchange(
+          rehearsal.runtimeDirectory + "/specs.sock",
+          [
+            specs("m1", "b1", id: 1), specs("m2", "b1", id: 2, type: "other"),
+            Wire.frame(Wire.map([("type", .string("machine.specs")), ("batch_id", .string("b"))])),
+            specs("m3", "b1", id: 4),
+          ])
+        #expect(answers.map { $0?["ok"] } == [.bool(true), .bool(false), .bool(false), .bool(true)])
+        #expect(answers.map(Wire.code) == [nil, "invalid", "invalid", nil])
+        _ = try rehearsal.facilitator.wait(milliseconds: 10_000) { _ in arrived(rehearsal).count == 2 }
+        #expect(arrived(rehearsal) == [expected(rehearsal, "m1", "b1"), expected(rehearsal, "m3", "b1")])
+      }
+    }
+
+    @Test func theNewestOfAMinerArrivesAfterAnOutageAndAKill() throws {
+      try onStage { rehearsal in
+        let listener = try rehearsal.readyChild("specs-listener")
+        try rehearsal.facilitator.tell([("command", .string("down"))])
+        _ = try rehearsal.facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
+        let socket = rehearsal.runtimeDirectory + "/specs.sock"
+        let first = try Wire.exchange(
+          socket, [specs("m1", "old", id: 1), specs("m2", "only", id: 2), specs("m1", "new", id: 3)])
+        #expect(first.allSatisfy { $0?["ok"] == .bool(true) })
+        let uplink = try rehearsal.kill("uplink")
+        try rehearsal.kill("specs-listener")
+        _ = try rehearsal.readyChild("uplink", after: uplink.generation)
+        _ = try rehearsal.readyChild("specs-listener", after: listener.generation)
+        try rehearsal.facilitator.tell([("command", .string("up"))])
+        _ = try rehearsal.facilitator.wait(milliseconds: 60_000) { _ in arrived(rehearsal).count == 2 }
+        #expect(arrived(rehearsal) == [expected(rehearsal, "m2", "only"), expected(rehearsal, "m1", "new")])
+      }
+    }
+
+    /// A cheat report that was signed by `//Alice`, as it came over the wire.
+    private func cheatReport() throws -> String {
+      let report = vectorEntries("signed.json").first { entry in
+        entry["class"] == "cheated" && entry["verify"] == "ok"
+          && entry["signatory"] == "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+      }
+      return try #require(report?["wire"])
+    }
+
+    @Test func aCheatReportGoesToTheHookUntilItExitsWithZero() throws {
+      let script =
+        #"n=$(cat "$HOME/runs" 2>/dev/null || echo 0); n=$((n + 1)); echo $n > "$HOME/runs"; "#
+        + #"cat > "$HOME/report"; [ $n -ge 3 ]"#
+      let report = try cheatReport()
+      try onStage { settings in
+        settings.more["hooks"] = "on_cheated = [\"/bin/sh\", \"-c\", '''\(script)''']"
+      } _: { rehearsal in
+        // The second one is the same report.
+        for _ in 0..<2 {
+          try rehearsal.facilitator.tell([("command", .string("raw")), ("text", .string(report))])
+        }
+        let forged = report.replacing("trusted_job_uuid\": \"", with: "trusted_job_uuid\": \"x")
+        try rehearsal.facilitator.tell([("command", .string("raw")), ("text", .string(forged))])
+        let deadline = Deadline.after(milliseconds: 30_000)
+        func runs() -> String {
+          String(decoding: (try? Files.read(rehearsal.folder + "/runs", limit: 100)) ?? [], as: UTF8.self)
+        }
+        // Killed in between: the report is on record.
+        try rehearsal.waitForLog("the hook for cheat reports exited with 1")
+        let killed = try rehearsal.kill("uplink")
+        _ = try rehearsal.readyChild("uplink", after: killed.generation)
+        while runs() != "3\n", deadline.millisecondsLeft > 0 { try rehearsal.facilitator.read(milliseconds: 20) }
+        #expect(runs() == "3\n")
+        #expect(try Files.read(rehearsal.folder + "/report", limit: 1 << 20) == Array(report.utf8))
+        #expect(rehearsal.log.contains("a cheat report is ignored"))
+      }
+    }
+
+    @Test func aReloadUsesANewHotkey() throws {
+      try onStage { rehearsal in
+        let before = rehearsal.facilitator.events.count
+        let key = "{\"secretSeed\":\"0x\(String(repeating: "5a", count: 32))\"}"
+        try Rehearsal.write(Array(key.utf8), to: rehearsal.folder + "/hotkey", mode: 0o600)
+        try #require(rehearsal.supervisor).signal(SIGHUP)
+        try rehearsal.waitUntilConnected(from: before)
+        let hotkeys = rehearsal.facilitator.events.filter { $0.name == "authenticated" }.map { $0.text("hotkey") }
+        #expect(hotkeys.count == 2 && hotkeys[0] != hotkeys[1])
+        // What cannot be used changes nothing.
+        try Rehearsal.write(Array("{".utf8), to: rehearsal.folder + "/hotkey", mode: 0o600)
+        try #require(rehearsal.supervisor).signal(SIGHUP)
+        try rehearsal.waitForLog("the reload changes nothing")
+        let job = try rehearsal.startJob()
+        try rehearsal.worker(job).acknowledged(.accepted)
+        try rehearsal.expectAccepted(job, [.received, .accepted])
+      }
+    }
+  }
+}
+
+extension Rehearsal {
+  func waitForLog(_ text: String, milliseconds: Int = 20_000) throws {
+    let deadline = Deadline.after(milliseconds: milliseconds)
+    while !log.contains(text) {
+      guard deadline.millisecondsLeft > 0 else { throw RehearsalError("the log does not say: \(text)") }
+      try facilitator.read(milliseconds: 20)
+    }
+  }
+}
