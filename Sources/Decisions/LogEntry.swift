@@ -44,7 +44,6 @@ public enum JournalEvent: String, Sendable, Hashable, CaseIterable {
   case commandStopped = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a0f"
   case commandOutput = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a10"
   case updateStored = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a11"
-  case updateRefused = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a12"
   case updateDelivered = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a13"
   case updateRetried = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a14"
   case updateDead = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a15"

@@ -28,8 +28,6 @@ public enum InheritedDescriptor {
   public static let control: Int32 = 3
   /// The listening socket the child serves: Uplink's own, a job's ingress socket, or the one for specs.
   public static let listening: Int32 = 4
-  /// How many descriptors a child of ours inherits, standard ones included.
-  public static let count: Int32 = 5
 }
 
 /// Exit codes that mean something between our processes. Source: sysexits.h.

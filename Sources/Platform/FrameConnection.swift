@@ -40,9 +40,6 @@ public final class FrameConnection {
   /// Whether something waits for the socket to take it.
   public var wantsToWrite: Bool { sent < outgoing.count }
 
-  /// How many bytes of an incomplete frame have come.
-  public var pendingBytes: Int { assembler.pendingBytes }
-
   /// Reads once. Returns false when nothing was there.
   @discardableResult
   public func fill() throws(Failure) -> Bool {

@@ -35,12 +35,12 @@ extension UplinkCore {
       hello(listener, job, generation)
       return
     }
-    guard let link = listeners[listener] else {
+    guard let channel = listeners[listener] else {
       log(.error, .badMessage, "a Listener spoke before it said hello; its connection is closed")
       actions.append(.dropListener(listener))
       return
     }
-    switch (message, link.channel) {
+    switch (message, channel) {
     case (.update(let number, let status, let metadata), .job(let job)):
       update(listener, job, number, status, metadata: metadata, at: now)
     case (.commandExited(let exit), .job(let job)): commandExited(listener, job, exit, at: now)
@@ -53,7 +53,7 @@ extension UplinkCore {
 
   private mutating func hello(_ listener: ListenerID, _ job: JobID?, _ generation: Generation) {
     guard let id = job else {
-      listeners[listener] = ListenerLink(channel: .specs)
+      listeners[listener] = .specs
       actions.append(.toListener(listener, .welcome(ended: false)))
       return
     }
@@ -70,7 +70,7 @@ extension UplinkCore {
       listeners[older] = nil
       actions.append(.dropListener(older))
     }
-    listeners[listener] = ListenerLink(channel: .job(id))
+    listeners[listener] = .job(id)
     jobs[id]?.listener = listener
     jobs[id]?.listenerGeneration = generation
     // A terminal status whose commit is under way is told when it is durable.
@@ -79,7 +79,7 @@ extension UplinkCore {
   }
 
   mutating func listenerGone(_ listener: ListenerID) {
-    guard case .job(let id) = listeners.removeValue(forKey: listener)?.channel else { return }
+    guard case .job(let id) = listeners.removeValue(forKey: listener) else { return }
     if jobs[id]?.listener == listener { jobs[id]?.listener = nil }
   }
 

@@ -113,10 +113,6 @@ public struct UplinkCore: Sendable {
     var hasTerminal: Bool { phase.hasTerminalStatus }
   }
 
-  struct ListenerLink: Sendable {
-    var channel: Channel
-  }
-
   /// How many updates, and how many bytes of them, are held in memory for sending; the rest stay in the record
   /// until it is their turn.
   static let pageSize = 1024
@@ -132,7 +128,8 @@ public struct UplinkCore: Sendable {
   var dice: Dice
   var jobs: [JobID: Job] = [:]
   var signatures: [[UInt8]: JobID] = [:]
-  var listeners: [ListenerID: ListenerLink] = [:]
+  /// Whose channel each connection of a Listener serves.
+  var listeners: [ListenerID: Channel] = [:]
   var outbox: Outbox
   var specs = SpecsQueue()
   /// Specs for which there is no room yet.

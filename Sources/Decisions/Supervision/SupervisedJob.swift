@@ -14,7 +14,6 @@ struct SupervisedJob: Sendable {
     case failed(reason: String)
   }
 
-  var phase: JobPhase
   var listener: Child?
   var command = Command.none
   var record: CommandRecord?
@@ -53,7 +52,6 @@ extension SupervisorCore {
       if case .exited(let exit, _) = jobs[job]?.command { jobs[job]?.command = .exited(exit, told: true) }
       forgetIfOver(job)
     case .jobClosed(let job):
-      jobs[job]?.phase = .closed
       forgetIfOver(job)
     case .state(let state):
       uplinkState = state
@@ -91,7 +89,6 @@ extension SupervisorCore {
     if jobs[id] == nil {
       adopt(open, at: now)
     } else {
-      jobs[id]?.phase = open.phase
       // A new Uplink does not know what its predecessor was told.
       tellListenerReady(id)
       if case .failed(let reason) = jobs[id]?.command {
@@ -112,7 +109,7 @@ extension SupervisorCore {
   /// A job this Supervisor has not seen: a new one, or one from before its own start.
   private mutating func adopt(_ open: OpenJob, at now: Instant) {
     if let record = open.command { actions.append(.killLeftover(open.job, record)) }
-    var job = SupervisedJob(phase: open.phase)
+    var job = SupervisedJob()
     let goesOnElsewhere = open.phase == .dispatching && settings.uplink.commandIsLauncher
     if open.phase == .accepted || goesOnElsewhere {
       job.listener = Child(.listener(.job(open.job)), at: now)
@@ -133,7 +130,6 @@ extension SupervisorCore {
       actions.append(.toListener(.job(id), .stop))
       jobs[id]?.listener?.stop(at: now)
     }
-    hasInventory = true
     actions.append(.keepIngress(only: Set(jobs.keys)))
   }
 
@@ -152,7 +148,6 @@ extension SupervisorCore {
       commandFailed(id, "the service stops")
       return
     }
-    jobs[id]?.phase = .dispatching
     jobs[id]?.command = .starting
     actions.append(.spawnCommand(id, body: body))
   }

@@ -88,8 +88,7 @@ public struct SupervisorCore: Sendable {
   var generation = Generation.none
   var dice: Dice
   var announcedReady = false
-  /// Whether this Supervisor has heard a whole inventory: from then on it knows every open job.
-  var hasInventory = false
+  /// The open jobs that this Uplink has told.
   var inventory: Set<JobID> = []
   var uplinkState: UplinkState?
   var exitCode = ExitCode.success
