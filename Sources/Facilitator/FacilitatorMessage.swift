@@ -6,6 +6,9 @@ public enum FacilitatorMessage: Sendable {
   /// With the frame itself: a job's command gets it exactly as received.
   case jobRequest(JobRequest, raw: [UInt8])
   case jobCheated(JobCheated, raw: [UInt8])
+  /// It has the fields of a response and is none. The original takes it for unsupported; but whoever matches
+  /// answers by their order must know that one came.
+  case unreadableAnswer(reason: String)
   /// Anything else, with the reason in words for the log. The connection stays up.
   case unsupported(reason: String)
 
@@ -19,6 +22,7 @@ public enum FacilitatorMessage: Sendable {
     do {
       value = try JSONValue.parse(frame, limits: JSONLimits(bytes: byteLimit), nonFinite: true)
     } catch { return .unsupported(reason: "\(error)") }
+    let looksLikeAnswer = value["message_type"] == nil && (value["status"] != nil || value["errors"] != nil)
     do {
       switch value["message_type"] {
       case nil: return .response(try Response(value))
@@ -26,6 +30,6 @@ public enum FacilitatorMessage: Sendable {
       case .string(JobCheated.messageType): return .jobCheated(try JobCheated(value), raw: frame)
       default: return .unsupported(reason: "message_type: not one that a validator is sent")
       }
-    } catch { return .unsupported(reason: "\(error)") }
+    } catch { return looksLikeAnswer ? .unreadableAnswer(reason: "\(error)") : .unsupported(reason: "\(error)") }
   }
 }

@@ -27,6 +27,7 @@ final class Loop {
   private var core: ListenerCore
   private var draining = false
   private var accepting = true
+  private var droppedLines = 0
 
   init(
     settings: ListenerSettings, generation: Generation, control: FrameConnection, listening: Descriptor
@@ -81,17 +82,15 @@ final class Loop {
       switch action {
       case .connectUplink: if let code = try connectUplink() { return code }
       case .toUplink(let message): try send(message)
-      case .toSupervisor(let message):
-        guard tell(message) else { return ExitCode.success }
+      case .toSupervisor(let message): if let code = try tell(message) { return code }
       case .answer(let id, let requestID, let answer):
-        guard let worker = workers[id.number] else { continue }
-        do {
+        guard let worker = workers[id.number], !worker.isDeaf else { continue }
+        do throws(FrameConnection.Failure) {
           try worker.connection.send(Worker.frame(answer, id: requestID))
-          try watch(worker)
         } catch {
-          // It has gone without its answer; it will ask again on another connection.
-          if let code = try forget(worker) { return code }
+          worker.isDeaf = true
         }
+        try watch(worker)
       case .close(let id):
         workers[id.number] = nil
         try resumeAccepting()
@@ -113,15 +112,29 @@ final class Loop {
     return nil
   }
 
-  /// Returns false when the Supervisor is gone.
-  private func tell(_ message: ListenerToSupervisor) -> Bool {
-    do {
+  /// Returns the exit code when the Supervisor cannot be told.
+  private func tell(_ message: ListenerToSupervisor) throws(SystemError) -> Int32? {
+    do throws(FrameConnection.Failure) {
+      if case .log = message {
+        // Lines give way to everything else when the Supervisor does not read as fast as they come.
+        guard !control.wantsToWrite else {
+          droppedLines += 1
+          return nil
+        }
+        if droppedLines > 0 {
+          let text = "\(droppedLines) lines were dropped: they came faster than they were read"
+          droppedLines = 0
+          try control.send(ListenerToSupervisor.log(.warning, text).frame(generation: generation))
+        }
+      }
       try control.send(message.frame(generation: generation))
-      try watchControl()
-      return true
     } catch {
-      return false
+      // A Supervisor that is gone needs no exit code; one that does not read must not take this for the end.
+      if case .system = error { return ExitCode.success }
+      return ExitCode.software
     }
+    try watchControl()
+    return nil
   }
 
   private func watchControl() throws(SystemError) {
@@ -132,7 +145,8 @@ final class Loop {
     do {
       let connection = FrameConnection(
         try UnixSocket.connect(to: settings.uplinkSocket), limit: Limits.updateOverheadBytes,
-        outgoingLimit: 4 * (settings.maxFrameBytes + Limits.updateOverheadBytes))
+        // What is not stored yet is bounded where it is read.
+        outgoingLimit: .max)
       uplink = connection
       try poller.watch(connection.socket, token: Token.uplink, read: true, write: false)
       return try handle(.uplinkConnected)
@@ -164,7 +178,7 @@ final class Loop {
         if let code = try handle(.fromSupervisor(message)) { return code }
       }
     } catch let error as FrameConnection.Failure {
-      complain("the Supervisor sent \(error)")
+      _ = try tell(.log(.error, "the Supervisor sent \(error)"))
       return ExitCode.software
     } catch let error as SystemError {
       throw error
@@ -194,9 +208,8 @@ final class Loop {
       throw error
     } catch let error as FrameConnection.Failure {
       if case .frame = error {
-        guard tell(.log(.error, "Uplink sent \(error); its connection is closed and made anew")) else {
-          return ExitCode.success
-        }
+        let text = "Uplink sent \(error); its connection is closed and made anew"
+        if let code = try tell(.log(.error, text)) { return code }
       }
     } catch {
       return ExitCode.software
@@ -208,12 +221,13 @@ final class Loop {
   // MARK: Workers
 
   private func acceptWorkers() throws(SystemError) -> Int32? {
-    while workers.count < Self.connectionLimit {
+    // The fact that the command has ended waits for everybody who has connected before it.
+    let limit = draining ? 4 * Self.connectionLimit : Self.connectionLimit
+    while workers.count < limit {
       guard let socket = try UnixSocket.accept(listening) else { return nil }
       guard try UnixSocket.isAllowed(UnixSocket.peer(of: socket), of: socket) else {
-        guard tell(.log(.warning, "a connection of another user, outside of our group, is closed")) else {
-          return ExitCode.success
-        }
+        let text = "a connection of another user, outside of our group, is closed"
+        if let code = try tell(.log(.warning, text)) { return code }
         continue
       }
       let worker = Worker(
@@ -239,21 +253,20 @@ final class Loop {
   private func watch(_ worker: Worker) throws(SystemError) {
     try poller.watch(
       worker.connection.socket, token: worker.id.number, read: !worker.paused && !worker.finishedReading,
-      write: worker.connection.wantsToWrite)
+      write: worker.connection.wantsToWrite && !worker.isDeaf)
   }
 
   private func serveWorker(_ ready: Poller.Ready) throws(SystemError) -> Int32? {
     guard let worker = workers[ready.token] else { return nil }
-    do {
-      if ready.writable {
+    if ready.writable {
+      do throws(FrameConnection.Failure) {
         try worker.connection.flush()
-        try watch(worker)
+      } catch {
+        worker.isDeaf = true
       }
-    } catch let error as SystemError {
-      throw error
-    } catch {
-      return try forget(worker)
+      try watch(worker)
     }
+    if worker.finishedReading { return ready.hungUp ? try forget(worker) : nil }
     if worker.paused {
       // Its end would be announced again and again until it is read from.
       if ready.hungUp { poller.unwatch(worker.connection.socket) }
@@ -295,6 +308,7 @@ final class Loop {
       if case .wrong(_, _, closes: true) = request.content {
         worker.finishedReading = true
         worker.isEmpty = true
+        try watch(worker)
       }
       if let code = try handle(.workerRequest(worker.id, request)) { return code }
     }
@@ -317,6 +331,4 @@ final class Loop {
     draining = false
     return try handle(.drained)
   }
-
-  private func complain(_ text: String) { _ = tell(.log(.error, text)) }
 }

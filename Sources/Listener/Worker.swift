@@ -12,6 +12,8 @@ final class Worker {
   var paused = false
   /// Nothing more can be read from it.
   var finishedReading = false
+  /// It takes no answers any more. What it has sent is read all the same.
+  var isDeaf = false
   /// Everything it had sent when this was last looked at has been read.
   var isEmpty = false
 
@@ -24,7 +26,7 @@ final class Worker {
   /// - Parameter job: nil for the channel of machine specs.
   func nextRequest(job: JobID?, limit: Int) throws(FrameConnection.Failure) -> WorkerRequest? {
     do {
-      return try connection.nextBody().map { Self.request($0, job: job) }
+      return try connection.nextBody().map { Self.request($0, job: job, limit: limit) }
     } catch {
       guard case .frame(.tooLarge(let declared, _)) = error else { throw error }
       // Text that is no frame at all declares a length of a gigabyte; no worker of ours is that far off.
@@ -43,7 +45,7 @@ final class Worker {
     }
   }
 
-  private static func request(_ body: ArraySlice<UInt8>, job: JobID?) -> WorkerRequest {
+  private static func request(_ body: ArraySlice<UInt8>, job: JobID?, limit: Int) -> WorkerRequest {
     let message: MessagePackValue
     do {
       message = try MessagePackValue.decode(body)
@@ -55,14 +57,35 @@ final class Worker {
       return WorkerRequest(
         id: nil, content: .wrong(.malformed, "the frame's value is not a map", closes: false))
     }
-    return WorkerRequest(id: message["id"], content: content(message, job: job))
+    let id = message["id"]
+    if let id {
+      var encoder = MessagePackEncoder()
+      encoder.value(id)
+      guard encoder.bytes.count <= longestID else {
+        return WorkerRequest(
+          id: nil, content: .wrong(.invalid, "id: it is longer than \(longestID) bytes; shorten it", closes: false))
+      }
+    }
+    return WorkerRequest(id: id, content: content(message, job: job, limit: limit))
   }
 
-  private static func content(_ message: MessagePackValue, job: JobID?) -> WorkerRequest.Content {
+  /// A worker's own id of a request, in bytes: it is kept until the answer.
+  private static let longestID = 1024
+
+  private static func content(_ message: MessagePackValue, job: JobID?, limit: Int) -> WorkerRequest.Content {
+    // In JSON, as the facilitator gets it, some bytes become six.
+    func tooLarge(_ bytes: [UInt8]?) -> WorkerRequest.Content? {
+      guard let count = bytes?.count, count > limit else { return nil }
+      return .wrong(
+        .tooLarge, "as JSON this has \(count) bytes; max_frame_bytes is \(limit)", closes: false)
+    }
     do throws(InvalidUpdate) {
-      guard let job else { return .specs(try MachineSpecs(message)) }
+      guard let job else {
+        let specs = try MachineSpecs(message)
+        return tooLarge(specs.specs) ?? .specs(specs)
+      }
       let update = try StatusUpdateEnvelope.validate(message, expecting: job)
-      return .update(update.status, metadata: update.metadataJSON)
+      return tooLarge(update.metadataJSON) ?? .update(update.status, metadata: update.metadataJSON)
     } catch {
       return .wrong(WorkerErrorCode(rawValue: error.code) ?? .invalid, error.description, closes: false)
     }

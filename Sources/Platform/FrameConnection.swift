@@ -48,7 +48,10 @@ public final class FrameConnection {
       if bytes.isEmpty { atEnd = true } else { assembler.append(bytes) }
       return true
     } catch {
-      throw .system(error)
+      // unix(7): a peer that has closed without reading everything. What it sent has been read before this.
+      guard error.code == ECONNRESET else { throw .system(error) }
+      atEnd = true
+      return true
     }
   }
 

@@ -108,7 +108,8 @@ final class Statement {
 
   deinit { sqlite3_finalize(handle) }
 
-  fileprivate func reset() {
+  /// Gives up the row it is on, and with it the read lock that would keep the log from being checkpointed.
+  func reset() {
     sqlite3_reset(handle)
     sqlite3_clear_bindings(handle)
   }
@@ -146,7 +147,11 @@ final class Statement {
   func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
   func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
   func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
-  func text(_ column: Int32) -> String { sqlite3_column_text(handle, column).map { String(cString: $0) } ?? "" }
+  func text(_ column: Int32) -> String {
+    guard let start = sqlite3_column_text(handle, column) else { return "" }
+    return String(
+      decoding: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))), as: UTF8.self)
+  }
   func blob(_ column: Int32) -> [UInt8]? {
     if isNull(column) { return nil }
     let count = Int(sqlite3_column_bytes(handle, column))

@@ -64,7 +64,7 @@ enum Schema {
   static func prepare(_ database: Database) throws(StoreError) {
     let query = try database.statement("PRAGMA user_version")
     let found = try query.step() ? query.integer(0) : 0
-    _ = try query.step()
+    query.reset()
     switch found {
     case version: return
     case 0:

@@ -165,7 +165,7 @@ public final class Store {
 
   private func number(_ sql: String) throws(StoreError) -> Int64 {
     let row = try database.statement(sql)
-    defer { _ = try? row.step() }
+    defer { row.reset() }
     return try row.step() ? row.integer(0) : 0
   }
 
@@ -183,6 +183,7 @@ public final class Store {
       SELECT updates.id, uuid, status, metadata, attempts FROM updates JOIN jobs ON jobs.id = updates.job
       WHERE state = 0 AND updates.id > ? ORDER BY updates.id LIMIT ?
       """)
+    defer { rows.reset() }
     try rows.bind([.integer(id.number), .integer(Int64(limit) + 1)])
     var entries: [OutboxEntry] = []
     var size = 0
@@ -204,7 +205,7 @@ public final class Store {
   public func body(of job: JobID) throws(StoreError) -> [UInt8]? {
     let row = try database.statement("SELECT body FROM jobs WHERE uuid = ?")
     try row.bind([.text(job.description)])
-    defer { _ = try? row.step() }
+    defer { row.reset() }
     return try row.step() ? row.blob(0) : nil
   }
 
@@ -218,7 +219,7 @@ public final class Store {
         EXISTS (SELECT 1 FROM jobs WHERE signature_hash = ?2 AND uuid <> ?1)
       """)
     try row.bind([.text(job.description), SQLValue(signatureHash)])
-    defer { _ = try? row.step() }
+    defer { row.reset() }
     guard try row.step() else { return (false, false) }
     return (row.integer(0) != 0, row.integer(1) != 0)
   }

@@ -19,17 +19,23 @@ struct CommandLine {
   ///   - command: the absolute path of a program, and its arguments.
   ///   - dispatch: says as whom commands run and which variables are passed on.
   ///   - own: the service's environment.
-  init(_ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String]) {
+  ///
+  /// - Throws: when the user cannot be looked up: a command never runs as another than it was meant to.
+  init(_ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String]) throws(SystemError) {
     var variables = [
       "PATH": own["PATH"] ?? Self.defaultPath, "HOME": own["HOME"] ?? "/", "LANG": own["LANG"] ?? "C.UTF-8",
     ]
     for name in dispatch.passEnvironment { variables[name] = own[name] }
     var words = command
-    if let user = dispatch.user, let entry = getpwnam(user) {
+    if let user = dispatch.user {
+      guard let entry = getpwnam(user) else { throw SystemError("getpwnam", user, code: ENOENT) }
       variables["HOME"] = String(cString: entry.pointee.pw_dir)
       // setpriv(1) of util-linux changes the user between our spawn and the command's exec.
       words =
-        ["/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(entry.pointee.pw_gid)", "--init-groups", "--"] + words
+        [
+          "/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(entry.pointee.pw_gid)", "--init-groups",
+          "--inh-caps=-all", "--ambient-caps=-all", "--",
+        ] + words
     }
     program = words.first ?? ""
     arguments = words

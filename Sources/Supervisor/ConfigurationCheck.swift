@@ -36,11 +36,28 @@ enum ConfigurationCheck {
         problems.append(configuration.problem(at: "jobs.trusted_signers[\(index)]", "\(error)"))
       }
     }
-    if let user = configuration.dispatch.user, getpwnam(user) == nil {
-      problems.append(
-        configuration.problem(at: "dispatch.user", "there is no user \(user); create it or name another"))
+    if let user = configuration.dispatch.user {
+      if getpwnam(user) == nil {
+        problems.append(
+          configuration.problem(at: "dispatch.user", "there is no user \(user); create it or name another"))
+      } else if !canChangeUser {
+        problems.append(
+          configuration.problem(
+            at: "dispatch.user",
+            "dispatch.user needs the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL: add "
+              + "AmbientCapabilities=CAP_SETUID CAP_SETGID CAP_KILL to the unit, or leave it out"))
+      }
     }
     return problems
+  }
+
+  /// Whether this process may run a command as another user and signal it (capabilities(7), CapEff in proc(5)).
+  private static var canChangeUser: Bool {
+    let status = (try? Files.read("/proc/self/status", limit: 65_536)) ?? []
+    let line = status.split(separator: UInt8(ascii: "\n")).first { $0.starts(with: "CapEff:".utf8) }
+    let digits = String(decoding: line?.dropFirst(7).drop { $0 == UInt8(ascii: "\t") } ?? [], as: UTF8.self)
+    // CAP_KILL 5, CAP_SETGID 6, CAP_SETUID 7.
+    return (UInt64(digits, radix: 16) ?? 0) & 0xe0 == 0xe0
   }
 
   /// What is wrong with what the configuration names: `--check` looks at that too. At a start Uplink does, which

@@ -21,6 +21,7 @@ final class ControlServer {
   private var clients: [UInt64: Client] = [:]
   private var nextClient: UInt64 = 1
   private var source: EventLoop.Source?
+  private var pause: EventLoop.Source?
 
   /// - Parameter ask: is given each question with its number, under which `answer` is called later.
   init(
@@ -30,7 +31,10 @@ final class ControlServer {
     self.loop = loop
     self.logger = logger
     self.ask = ask
-    source = try loop.add(socket) { [weak self] in self?.accept() }
+    try listen()
+    pause = try loop.addTimer { [weak self] in
+      do throws(SystemError) { try self?.listen() } catch { logger.error("the control socket is lost: \(error)") }
+    }
   }
 
   /// Answers a question and ends its connection once the answer is out.
@@ -64,8 +68,15 @@ final class ControlServer {
       clients[number] = client
       client.source = try loop.add(accepted) { [weak self] in self?.serve(number) }
     } catch {
-      logger.warning("the control socket: \(error)")
+      logger.warning("the control socket: \(error); it rests for a second")
+      source = nil
+      pause?.fire(atNanoseconds: Clock.bootNanoseconds + 1_000_000_000)
     }
+  }
+
+  /// A connection that cannot be accepted, for want of descriptors above all, would be announced again at once.
+  private func listen() throws(SystemError) {
+    source = try loop.add(socket) { [weak self] in self?.accept() }
   }
 
   private func serve(_ number: UInt64) {

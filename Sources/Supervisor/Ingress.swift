@@ -17,7 +17,8 @@ final class Ingress {
   init(runtimeDirectory: String) throws(SystemError) {
     self.runtimeDirectory = runtimeDirectory
     try Files.makeDirectory(runtimeDirectory, mode: 0o750)
-    try Files.makeDirectory(runtimeDirectory + "/jobs", mode: 0o750)
+    // Not to be listed: who is to reach a job's socket knows its uuid.
+    try Files.makeDirectory(runtimeDirectory + "/jobs", mode: 0o710)
     uplink = try UnixSocket.listen(at: Self.uplinkPath(runtimeDirectory), mode: 0o600)
     control = try UnixSocket.listen(at: runtimeDirectory + "/control.sock", mode: 0o600)
   }

@@ -18,6 +18,8 @@ final class Runtime {
   private let loop: EventLoop
   private let ingress: Ingress
   private let commandLine: CommandLine
+  private let hookLine: CommandLine
+  private let bootID: String
   private var core: SupervisorCore
   private var children: [ChildKey: ChildProcess] = [:]
   private var commands: [JobID: RunningCommand] = [:]
@@ -38,7 +40,9 @@ final class Runtime {
     self.logger = logger
     loop = try EventLoop()
     ingress = try Ingress(runtimeDirectory: configuration.runtimeDirectory)
-    commandLine = CommandLine(configuration.dispatch.command, configuration.dispatch, own: environment)
+    commandLine = try CommandLine(configuration.dispatch.command, configuration.dispatch, own: environment)
+    hookLine = try CommandLine(configuration.hooks.onCheated, configuration.dispatch, own: environment)
+    bootID = try Clock.bootID()
     core = SupervisorCore(
       settings: SupervisorCore.Settings(
         uplink: UplinkSettings(configuration),
@@ -118,11 +122,12 @@ final class Runtime {
     _ key: ChildKey, _ program: String, _ generation: Generation,
     _ listening: () throws(SystemError) -> Descriptor
   ) {
+    var spawned: pid_t?
     do {
       let child = try ChildProcess(
         program: "\(folder)/\(program)", listening: try listening(), generation: generation,
         environment: childEnvironment)
-      // Watched before anything can go wrong with the rest, so that it is reaped in any case.
+      spawned = child.pid
       child.exitSource = try loop.add(child: child.pid) { [weak self] code, signal in
         self?.exited(key, code.map { .code($0) } ?? .signal(signal ?? 0))
       }
@@ -130,6 +135,7 @@ final class Runtime {
       children[key] = child
       post(.childSpawned(key, generation, pid: child.pid))
     } catch {
+      if let spawned { endNow(spawned) }
       post(.spawnFailed(key, generation, reason: "\(error)"))
     }
   }
@@ -215,9 +221,11 @@ final class Runtime {
       }
       try command.listen(loop) { Instant(nanoseconds: Clock.bootNanoseconds) }
       let record = CommandRecord(
-        pid: command.pid, startTime: ProcessTable.startTime(of: command.pid) ?? 0, bootID: try Clock.bootID())
+        pid: command.pid, startTime: ProcessTable.startTime(of: command.pid) ?? 0, bootID: bootID)
       post(.commandStarted(job, record))
     } catch {
+      // One that cannot be watched must not run.
+      if let command = commands.removeValue(forKey: job) { endNow(command.pid) }
       post(.commandFailed(job, reason: "\(error)"))
     }
   }
@@ -233,8 +241,7 @@ final class Runtime {
 
   private func startHook(_ number: UInt64, _ body: [UInt8]) {
     do {
-      let line = CommandLine(configuration.hooks.onCheated, configuration.dispatch, own: environment)
-      let hook = try RunningCommand(job: nil, request: line.request(), body: body, logger: logger, now: now)
+      let hook = try RunningCommand(job: nil, request: hookLine.request(), body: body, logger: logger, now: now)
       hooks[number] = hook
       hook.exitSource = try loop.add(child: hook.pid) { [weak self] code, signal in
         guard let self, let hook = self.hooks.removeValue(forKey: number) else { return }
@@ -245,13 +252,21 @@ final class Runtime {
       try hook.listen(loop) { Instant(nanoseconds: Clock.bootNanoseconds) }
     } catch {
       logger.log(LogEntry(.error, .cheatReported, "the hook for cheat reports could not be started: \(error)"))
+      if let hook = hooks.removeValue(forKey: number) { endNow(hook.pid) }
       post(.hookExited(number, nil))
     }
   }
 
+  /// Ends and reaps a process that was spawned and cannot be watched.
+  private func endNow(_ pid: pid_t) {
+    ProcessTable.signalGroup(pid, SIGKILL)
+    ProcessTable.signal(pid, SIGKILL)
+    var status: Int32 = 0
+    waitpid(pid, &status, 0)
+  }
+
   private func killLeftover(_ job: JobID, _ record: CommandRecord) {
-    guard let boot = try? Clock.bootID(), boot == record.bootID,
-      ProcessTable.startTime(of: record.pid) == record.startTime
+    guard bootID == record.bootID, ProcessTable.startTime(of: record.pid) == record.startTime
     else { return }
     ProcessTable.signalGroup(record.pid, SIGKILL)
     logger.log(

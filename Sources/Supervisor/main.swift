@@ -50,16 +50,18 @@ struct SupervisorCommand: ParsableCommand {
   private func supervise(_ settings: Configuration, _ environment: [String: String]) -> Int32 {
     do {
       blockSignals()
-      let lockFile = settings.stateDirectory + "/supervisor.lock"
-      try Files.makeDirectory(settings.stateDirectory, mode: 0o750)
-      let lock: Descriptor
-      switch try Files.lock(lockFile) {
-      case .locked(let file): lock = file
-      case .held(let holder):
-        Terminal.complain(
-          "\(lockFile): another Supervisor (pid \(holder)) runs in this state directory; stop it first, "
-            + "or give this one its own state_directory and runtime_directory")
-        return Messages.ExitCode.locked
+      var locks: [Descriptor] = []
+      for directory in [settings.stateDirectory, settings.runtimeDirectory] {
+        try Files.makeDirectory(directory, mode: 0o750)
+        let lockFile = directory + "/supervisor.lock"
+        switch try Files.lock(lockFile) {
+        case .locked(let file): locks.append(file)
+        case .held(let holder):
+          Terminal.complain(
+            "\(lockFile): another Supervisor (pid \(holder)) runs in this directory; stop it first, "
+              + "or give this one its own state_directory and runtime_directory")
+          return Messages.ExitCode.locked
+        }
       }
       let journal = try Journal.start(program: "hordelink-supervisor")
       let logger = Logger(label: "supervisor")
@@ -68,7 +70,7 @@ struct SupervisorCommand: ParsableCommand {
       let runtime = try Runtime(
         configuration: settings, folder: try ProcessTable.ownFolder(), environment: environment,
         logger: logger, seed: generator.next())
-      let code = try withExtendedLifetime(lock) { () throws(SystemError) in try runtime.run() }
+      let code = try withExtendedLifetime(locks) { () throws(SystemError) in try runtime.run() }
       journal.flush()
       return code
     } catch {

@@ -10,6 +10,8 @@ import NIOWebSocket
 enum FacilitatorEvent {
   /// The WebSocket is open.
   case opened
+  /// A frame that is neither text nor control.
+  case ignored(reason: String)
   /// A text frame.
   case text([UInt8])
   /// The pong to the ping of that number.
@@ -205,7 +207,7 @@ private final class WebSocketHandler: ChannelInboundHandler {
       context.writeAndFlush(wrapOutboundOut(echo)).whenComplete { _ in channel.close(promise: nil) }
     default:
       // The facilitator sends text only. What else it may mean is not known, and the connection stays up.
-      connection.received(.text([]))
+      connection.received(.ignored(reason: "a binary frame of \(payload.readableBytes) bytes"))
     }
   }
 

@@ -179,6 +179,9 @@ final class Runtime {
     case .ponged(let ping): post(.ponged(ping, connection: connection))
     case .lost(let reason): post(.lost(reason: reason, connection: connection))
     case .text(let text): received(text, connection)
+    case .ignored(let reason):
+      logger.log(
+        LogEntry(.warning, .facilitatorMessageIgnored, "the facilitator sent \(reason), which is ignored"))
     }
   }
 
@@ -192,6 +195,11 @@ final class Runtime {
       post(.answered(answer, connection: connection))
     case .jobRequest(let request, let raw): received(request, raw)
     case .jobCheated(let report, let raw): received(report, raw)
+    case .unreadableAnswer(let reason):
+      logger.log(
+        LogEntry(
+          .warning, .facilitatorMessageIgnored, "an answer from the facilitator cannot be read: \(reason)"))
+      post(.unreadableAnswer(connection: connection))
     case .unsupported(let reason):
       logger.log(
         LogEntry(
@@ -231,7 +239,7 @@ final class Runtime {
       logger.log(LogEntry(.warning, .cheatReported, "a cheat report is ignored: \(error)"))
       return
     }
-    post(.cheated(raw, signatureHash: report.signature?.fingerprint ?? []))
+    post(.cheated(raw, signatureHash: report.signature?.fingerprint ?? Array(Blake2b.hash512(raw).prefix(32))))
   }
 
   /// Reads again what a reload is for. What cannot be used leaves things as they are.

@@ -62,9 +62,16 @@ import Testing
   }
 
   @Test func oneThatNeverGetsReadyIsWatchedToo() {
-    var child = spawned(ready: false)
+    var child = spawned(.listener(.specs), ready: false)
     #expect(child.demand(at: at(10)) == .ping)
     #expect(child.demand(at: at(20)) == .signal(6, hung: true))
+  }
+
+  @Test func uplinkHasTwoMinutesToOpenItsRecord() {
+    var child = spawned(.uplink, ready: false)
+    #expect(child.demand(at: at(10)) == .ping)
+    #expect(child.demand(at: at(129)) == nil)
+    #expect(child.demand(at: at(130)) == .signal(6, hung: true))
   }
 
   @Test func aStoppedOneIsGivenItsGraceThenTerminatedThenKilledAndNotReplaced() {
@@ -134,7 +141,14 @@ import Testing
       (.uplink, false), (.listener(.specs), false), (.listener(.job(job(1))), true),
     ] {
       var child = spawned(key)
+      child.finished()
       #expect((child.died(.code(0), at: at(2), dice: &dice) == .end) == ends, "\(key)")
     }
+  }
+
+  @Test func anExitWithZeroIsNoEndForOneThatHasNotSaidSo() {
+    var dice = Dice(seed: 1)
+    var child = spawned(.listener(.job(job(1))))
+    #expect(child.died(.code(0), at: at(2), dice: &dice) == .restart(after: .zero))
   }
 }

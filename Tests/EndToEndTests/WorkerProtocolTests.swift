@@ -58,6 +58,67 @@ extension EndToEnd {
       }
     }
 
+    @Test func thousandsOfWrongFramesAndAVeryLongNameEndNothing() throws {
+      try onStage { rehearsal in
+        let job = try rehearsal.startJob()
+        let long = update(
+          job.description, .string("accepted"), more: [(String(repeating: "x", count: 1 << 20), .null)])
+        let answers = try Wire.exchange(
+          rehearsal.workerSocket(job), [long] + (0..<5000).map { _ in Wire.frame(.int(1)) })
+        #expect(answers.count == 5001 && Set(answers.map(Wire.code)) == ["invalid", "malformed"])
+        let listener = try rehearsal.readyChild("listener", job: job)
+        #expect(listener.restartsLastHour == 0)
+        for status in reported { try rehearsal.worker(job).acknowledged(status) }
+        try rehearsal.expectAccepted(job, [.received] + reported)
+      }
+    }
+
+    /// A byte of MessagePack can become six of JSON.
+    @Test func whatIsTooLargeAsJSONIsRefusedAndHoldsUpNothing() throws {
+      try onStage { settings in
+        settings.more["channel"] = "max_frame_bytes = 100000"
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        let output = MessagePackValue.string(String(repeating: "\u{1}", count: 90_000))
+        let response = Wire.map([("docker_process_stdout", output), ("docker_process_stderr", .string(""))])
+        let large = update(
+          job.description, .string("completed"), more: [("metadata", Wire.map([("miner_response", response)]))])
+        let answers = try Wire.exchange(rehearsal.workerSocket(job), [large])
+        #expect(answers.map(Wire.code) == ["too_large"])
+        for status in reported { try rehearsal.worker(job).acknowledged(status) }
+        try rehearsal.expectAccepted(job, [.received] + reported)
+      }
+    }
+
+    /// Nothing of what a worker has sent is lost because it does not stay for the answers.
+    @Test func aWorkerThatLeavesWithoutReadingItsAnswersIsHeardToItsEnd() throws {
+      try onStage { settings in
+        settings.commandIsLauncher = false
+        settings.command = [
+          "/usr/bin/env", "python3", "-c",
+          """
+          import os, socket, struct
+          uuid = os.environ["HORDELINK_JOB_UUID"].encode()
+          channel = socket.socket(socket.AF_UNIX)
+          channel.connect(os.environ["HORDELINK_SOCKET"])
+          stdout = b"\\xdb" + struct.pack(">I", 300000) + b"y" * 300000
+          response = b"\\x81\\xaeminer_response\\x82\\xb5docker_process_stdout" + stdout + b"\\xb5docker_process_stderr\\xa0"
+          for status in (b"\\xa8accepted", b"\\xaeexecution_done", b"\\xa9completed"):
+              body = (b"\\x82\\xa4type\\xb1job_status_update\\xa7payload\\x83\\xa4uuid\\xd9\\x24" + uuid +
+                      b"\\xa6status" + status + b"\\xa8metadata" + response)
+              channel.sendall(struct.pack(">I", len(body)) + body)
+          os._exit(0)
+          """,
+        ]
+      } _: { rehearsal in
+        for _ in 0..<5 {
+          let job = try JobID.random()
+          try rehearsal.facilitator.sendJob(job)
+          try rehearsal.expectAccepted(job, [.received, .accepted, .executionDone, .completed])
+        }
+      }
+    }
+
     @Test func whatIsNotTheProtocolIsClosed() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()

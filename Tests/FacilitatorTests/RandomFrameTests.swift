@@ -10,7 +10,7 @@ import Testing
     case .jobRequest(let request, _):
       _ = (request.model.text(.python), request.signature?.fingerprint, try? request.verifySignature())
     case .jobCheated(let report, _): _ = (report.hashedPayload, try? report.verifySignature())
-    case .unsupported(let reason): #expect(!reason.isEmpty)
+    case .unsupported(let reason), .unreadableAnswer(let reason): #expect(!reason.isEmpty)
     }
     _ = try? AuthenticationRequest(frame: frame).isVerified
   }

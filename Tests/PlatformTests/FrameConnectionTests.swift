@@ -100,7 +100,6 @@ import Testing
     while !theirs.atEnd { try theirs.fill() }
     #expect(try theirs.next(ListenerToSupervisor.self)?.message == .ready)
     #expect(try theirs.next(ListenerToSupervisor.self) == nil)
-    #expect(theirs.pendingBytes == 7)
   }
 
   /// A peer that has gone is an error, not a signal that ends us.

@@ -31,12 +31,14 @@ struct HookQueue: Sendable {
   private var entries: [UInt64: Entry] = [:]
 
   var count: Int { entries.count }
+  private(set) var bytes = 0
 
   func contains(signatureHash: [UInt8]) -> Bool {
     entries.values.contains { $0.report.signatureHash == signatureHash }
   }
 
   mutating func put(_ report: CheatReport, at now: Instant) {
+    bytes += report.body.count
     entries[report.number] = Entry(report: report, due: now)
   }
 
@@ -54,6 +56,7 @@ struct HookQueue: Sendable {
     guard var entry = entries[number] else { return nil }
     guard !success else {
       entries[number] = nil
+      bytes -= entry.report.body.count
       return nil
     }
     let delay = entry.backoff.next(&dice)

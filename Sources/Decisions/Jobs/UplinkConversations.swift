@@ -35,9 +35,10 @@ extension UplinkCore {
       hello(listener, job, generation)
       return
     }
+    guard !dropped.contains(listener) else { return }
     guard let channel = listeners[listener] else {
       log(.error, .badMessage, "a Listener spoke before it said hello; its connection is closed")
-      actions.append(.dropListener(listener))
+      drop(listener)
       return
     }
     switch (message, channel) {
@@ -47,7 +48,7 @@ extension UplinkCore {
     case (.specs(let number, let specs), .specs): specsReported(listener, number, specs)
     default:
       log(.error, .badMessage, "a Listener sent what its channel does not carry; its connection is closed")
-      actions.append(.dropListener(listener))
+      drop(listener)
     }
   }
 
@@ -63,12 +64,12 @@ extension UplinkCore {
     }
     guard generation >= job.listenerGeneration else {
       log(.warning, .badMessage, "a Listener that has been replaced said hello; it is not heard", job: id)
-      actions.append(.dropListener(listener))
+      drop(listener)
       return
     }
     if let older = job.listener {
       listeners[older] = nil
-      actions.append(.dropListener(older))
+      drop(older)
     }
     listeners[listener] = .job(id)
     jobs[id]?.listener = listener
@@ -78,7 +79,13 @@ extension UplinkCore {
     actions.append(.toListener(listener, .welcome(ended: ended)))
   }
 
+  private mutating func drop(_ listener: ListenerID) {
+    dropped.insert(listener)
+    actions.append(.dropListener(listener))
+  }
+
   mutating func listenerGone(_ listener: ListenerID) {
+    dropped.remove(listener)
     guard case .job(let id) = listeners.removeValue(forKey: listener) else { return }
     if jobs[id]?.listener == listener { jobs[id]?.listener = nil }
   }

@@ -42,6 +42,8 @@ public struct UplinkCore: Sendable {
     /// The WebSocket of that number is open.
     case opened(connection: UInt64)
     case answered(FacilitatorAnswer, connection: UInt64)
+    /// Something that looks like an answer and cannot be read as one.
+    case unreadableAnswer(connection: UInt64)
     /// The pong to the ping of that number.
     case ponged(UInt64, connection: UInt64)
     /// A cheat report whose signature holds.
@@ -130,6 +132,8 @@ public struct UplinkCore: Sendable {
   var signatures: [[UInt8]: JobID] = [:]
   /// Whose channel each connection of a Listener serves.
   var listeners: [ListenerID: Channel] = [:]
+  /// Connections that are being closed: what still comes from them is not heard.
+  var dropped: Set<ListenerID> = []
   var outbox: Outbox
   var specs = SpecsQueue()
   /// Specs for which there is no room yet.
@@ -179,7 +183,9 @@ public struct UplinkCore: Sendable {
     let numbers = stored.specs.map(\.number) + stored.cheats.map(\.number)
     nextNumber = (numbers.max() ?? 0) + 1
     for job in stored.jobs {
-      let deadline = job.deadline.map { $0.instant(inBoot: bootID, at: now) }
+      let deadline =
+        job.deadline?.instant(inBoot: bootID, at: now)
+        ?? now.boot + .seconds(job.limitSeconds + settings.graceSeconds)
       jobs[job.job] = Job(
         phase: job.phase, statuses: job.statuses, limitSeconds: job.limitSeconds, deadline: deadline,
         command: job.command, exitStored: job.exitStored, signatureHash: job.signatureHash)
@@ -217,6 +223,8 @@ public struct UplinkCore: Sendable {
       if number == connection, session.opened(at: now.boot) != nil { actions.append(.authenticate) }
     case .answered(let answer, let number):
       if number == connection { answered(answer, at: now) }
+    case .unreadableAnswer(let number):
+      if number == connection { unreadableAnswer(at: now) }
     case .ponged(let ping, let number):
       if number == connection { ponged(ping) }
     case .cheated(let body, let hash): cheated(body, signatureHash: hash, at: now)
@@ -229,6 +237,7 @@ public struct UplinkCore: Sendable {
     case .timeReached: timeReached(at: now)
     }
     serveSession(at: now)
+    loadMore()
     pump(at: now.boot)
     pumpSpecs()
     runHooks(at: now.boot)
@@ -240,7 +249,7 @@ public struct UplinkCore: Sendable {
   /// When `timeReached` is wanted next.
   public var nextDeadline: Instant? {
     var deadlines = [
-      session.nextDeadline(oldestSent: outbox.oldestSentAt), earliestDeadline, drainUntil,
+      session.nextDeadline(oldestSent: outbox.oldestSentAt, allowance: outbox.allowance), earliestDeadline, drainUntil,
       remembered.first?.until, hooks.nextDeadline,
     ]
     if session.isReady { deadlines.append(outbox.nextDeadline) }

@@ -25,9 +25,12 @@ extension UplinkCore {
 
   private mutating func accept(_ request: Request, at now: Moment) {
     let entry = newEntry(request.job, .received, metadata: nil)
+    // It must end even if it never comes to its dispatch, from which its time is counted anew.
+    let deadline = now.boot + .seconds(request.limitSeconds + settings.graceSeconds)
+    note(deadline: deadline)
     jobs[request.job] = Job(
       phase: .accepted, statuses: JobStatusSet(.received), uncommitted: JobStatusSet(.received),
-      limitSeconds: request.limitSeconds, signatureHash: request.signatureHash)
+      limitSeconds: request.limitSeconds, deadline: deadline, signatureHash: request.signatureHash)
     openJobs += 1
     if let hash = request.signatureHash { signatures[hash] = request.job }
     actions.append(
@@ -244,7 +247,7 @@ extension UplinkCore {
       ended(entry.job)
       actions.append(.toSupervisor(.stopCommand(entry.job)))
     case .closed(let id):
-      log(.info, .jobClosed, "closed: the facilitator has its terminal status", job: id)
+      log(.info, .jobClosed, "closed", job: id)
       actions.append(.toSupervisor(.jobClosed(id)))
       jobs[id]?.phase = .closed
       remembered.append((id, now.boot + Self.memory))

@@ -3,7 +3,9 @@ import Messages
 // The way to the facilitator: what is sent, and what its answers mean.
 extension UplinkCore {
   mutating func serveSession(at now: Moment) {
-    while let demand = session.demand(at: now.boot, oldestSent: outbox.oldestSentAt) {
+    while let demand = session.demand(
+      at: now.boot, oldestSent: outbox.oldestSentAt, allowance: outbox.allowance)
+    {
       switch demand {
       case .connect:
         connection += 1
@@ -66,6 +68,12 @@ extension UplinkCore {
     }
   }
 
+  /// It was meant for something: what comes after it would be taken for the answer to the wrong one.
+  mutating func unreadableAnswer(at now: Moment) {
+    let isAwaited = outbox.inFlight > 0 || session.state.name == "authenticating"
+    if isAwaited { dropConnection("an answer that cannot be read", disagreeing: true, at: now) }
+  }
+
   private mutating func settle(_ outcome: Outbox.Outcome, at now: Moment) {
     switch outcome {
     case .delivered(let entry, let already):
@@ -100,15 +108,19 @@ extension UplinkCore {
       }
     case .disagreement(let reason): dropConnection(reason, disagreeing: true, at: now)
     }
-    loadMore()
   }
 
   private mutating func bury(_ entry: OutboxEntry, _ why: String, at now: Moment) {
     queued -= 1
     dead += 1
     log(.error, .updateDead, "\(entry.status.name) is set aside as a dead letter: \(why)", job: entry.job)
-    actions.append(
-      .commit([.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)], then: .nothing))
+    let bury = StoreOperation.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)
+    if entry.status.isTerminal {
+      // Nothing more is done for the job, and its request is not kept for longer.
+      actions.append(.commit([bury, .close(entry.job, at: now.wall)], then: .closed(entry.job)))
+    } else {
+      actions.append(.commit([bury], then: .nothing))
+    }
   }
 
   /// Sends what may be sent.

@@ -72,7 +72,7 @@ extension UplinkCore {
       return
     }
     guard !hooks.contains(signatureHash: signatureHash) else { return }
-    guard hooks.count < Self.cheatCapacity else {
+    guard hooks.count < Self.cheatCapacity, hooks.bytes < Self.pageBytes else {
       log(.error, .cheatReported, "a cheat report is dropped: \(hooks.count) wait for the hook already")
       return
     }

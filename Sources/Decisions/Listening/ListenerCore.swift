@@ -187,6 +187,7 @@ public struct ListenerCore: Sendable {
       if exitForwarded, !exitStored, let exitFact { actions.append(.toUplink(.commandExited(exitFact))) }
     case .unknownJob:
       log(.warning, "Uplink knows no such open job; this Listener has nothing to hear and leaves")
+      actions.append(.toSupervisor(.finished))
       actions.append(.exit(ExitCode.success))
     case .stored(let number): settled(number, .stored)
     case .refused(let number, let code, let text): settled(number, .error(code, text))
@@ -230,6 +231,7 @@ public struct ListenerCore: Sendable {
     guard var connection = connections[id] else { return }
     switch request.content {
     case .wrong(let code, let text, let closes):
+      let text = Self.cut(text)
       log(.warning, "a worker's message is refused (\(code.rawValue)): \(text)")
       connection.slots.append(Slot(id: request.id, answer: .error(code, text), closes: closes))
     case .update(let status, let metadata):
@@ -237,14 +239,17 @@ public struct ListenerCore: Sendable {
     case .specs(let specs):
       send(request, on: id, in: &connection) { .specs($0, specs) }
     }
-    if !connection.paused,
-      connection.slots.count >= Self.pendingPerConnection || pendingBytes >= pendingBytesLimit
-    {
-      connection.paused = true
+    connections[id] = connection
+    if connection.slots.count >= Self.pendingPerConnection { pause([id]) }
+    if pendingBytes >= pendingBytesLimit { pause(connections.keys.sorted()) }
+    flush(id)
+  }
+
+  private mutating func pause(_ ids: [ConnectionID]) {
+    for id in ids where connections[id]?.paused == false {
+      connections[id]?.paused = true
       actions.append(.pauseReading(id))
     }
-    connections[id] = connection
-    flush(id)
   }
 
   private mutating func send(
@@ -314,6 +319,11 @@ public struct ListenerCore: Sendable {
     if stopping == .afterLast, pending.isEmpty, exitIsSettled {
       actions.append(.exit(ExitCode.success))
     }
+  }
+
+  /// What a worker sent may be quoted in what is said about it, and may be long.
+  private static func cut(_ text: String) -> String {
+    text.unicodeScalars.count <= 500 ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(500))) + "…"
   }
 
   private mutating func log(_ priority: LogPriority, _ text: String) {

@@ -18,6 +18,8 @@ public struct Outbox: Sendable {
   /// Within this time of its sending a lost connection tells on the update; and a connection that has lived
   /// this long works.
   public static let probation = Duration.seconds(5)
+  /// Bytes a second that are expected of any line.
+  static let slowestLine = 32_768
 
   /// What an answer means.
   public enum Outcome: Sendable, Hashable {
@@ -41,6 +43,7 @@ public struct Outbox: Sendable {
   private struct Sent: Sendable {
     var job: JobID
     var at: Instant
+    var bytes: Int
     /// Not in the record: nothing is sent again.
     var isEphemeral = false
   }
@@ -52,9 +55,11 @@ public struct Outbox: Sendable {
   /// The same for those whose first update is suspect.
   private var suspects: [JobID] = []
   private var sent = Deque<Sent>()
+  private var bytesInFlight = 0
   private var held: [JobID: Instant] = [:]
   /// Jobs whose first update was in flight when the last connection was lost.
   private var lossy: Set<JobID> = []
+  private var isConnected = false
   /// When the connection will have lived long enough to be known to work; nil once it has.
   private var worksAt: Instant?
   /// It has lived that long, or an answer has come on it.
@@ -71,6 +76,9 @@ public struct Outbox: Sendable {
   public init(window: Int) { self.window = window }
 
   public var inFlight: Int { sent.count }
+  /// What the bytes in flight are given, beyond the time for an answer, to get through a slow line.
+  public var allowance: Duration { .seconds(bytesInFlight / Self.slowestLine) }
+
   /// When the oldest update in flight was sent.
   public var oldestSentAt: Instant? { sent.first?.at }
 
@@ -99,6 +107,7 @@ public struct Outbox: Sendable {
 
   /// A connection is ready for updates.
   public mutating func connected(at now: Instant) {
+    isConnected = true
     worksAt = now + Self.probation
     works = false
     isOld = false
@@ -145,9 +154,10 @@ public struct Outbox: Sendable {
   }
 
   private mutating func send(_ job: JobID, at now: Instant) -> OutboxEntry? {
+    guard let entry = lanes[job]?.entries.first else { return nil }
     lanes[job]?.inFlight = true
-    sent.append(Sent(job: job, at: now))
-    return lanes[job]?.entries.first
+    track(Sent(job: job, at: now, bytes: entry.size))
+    return entry
   }
 
   private mutating func makeSendable(_ job: JobID) {
@@ -156,7 +166,12 @@ public struct Outbox: Sendable {
 
   /// A message that is not in the record was sent and will be answered in its turn.
   public mutating func sentEphemeral(_ job: JobID, at now: Instant) {
-    sent.append(Sent(job: job, at: now, isEphemeral: true))
+    track(Sent(job: job, at: now, bytes: 256, isEphemeral: true))
+  }
+
+  private mutating func track(_ message: Sent) {
+    sent.append(message)
+    bytesInFlight += message.bytes
   }
 
   // MARK: Answers
@@ -175,6 +190,7 @@ public struct Outbox: Sendable {
       return .disagreement("the facilitator answered \(error?.type ?? ""): \(error?.message ?? "")")
     }
     sent.removeFirst()
+    bytesInFlight -= first.bytes
     works = true
     if first.isEphemeral { return .ephemeral(first.job, answer) }
     isProbing = false
@@ -227,6 +243,9 @@ public struct Outbox: Sendable {
   /// - Returns: the update that is given up on, since it has ended one connection after the other by itself.
   @discardableResult
   public mutating func connectionLost(disagreeing: Bool, at now: Instant) -> OutboxEntry? {
+    // An attempt that came to nothing says nothing about any update.
+    guard isConnected || !sent.isEmpty else { return nil }
+    isConnected = false
     var dead: OutboxEntry?
     let inFlight = sent.filter { !$0.isEphemeral }
     for job in lossy.subtracting(inFlight.map(\.job)) { lanes[job]?.entries[0].losses = 0 }
@@ -236,7 +255,7 @@ public struct Outbox: Sendable {
       guard var entry = lanes[job]?.entries.first else { continue }
       entry.outcomeUnknown = true
       entry.losses += 1
-      if isProbing, now - lost.at <= Self.probation { entry.lossesAlone += 1 }
+      if isProbing, now - lost.at <= Self.probation + allowance { entry.lossesAlone += 1 }
       if disagreeing || entry.losses >= Self.lossesUntilSuspect { entry.suspect = true }
       lanes[job]?.entries[0] = entry
       lanes[job]?.inFlight = false
@@ -249,6 +268,7 @@ public struct Outbox: Sendable {
       }
     }
     sent.removeAll()
+    bytesInFlight = 0
     isProbing = false
     worksAt = nil
     return dead

@@ -93,21 +93,28 @@ public struct Session: Sendable {
   public mutating func close() { state = .closed }
 
   /// When `demands` has something to say next.
-  /// - Parameter oldestSent: when the oldest update that is not answered was sent.
-  public func nextDeadline(oldestSent: Instant?) -> Instant? {
+  /// - Parameters:
+  ///   - oldestSent: when the oldest update that is not answered was sent.
+  ///   - allowance: time for what is in flight to get through, on top of every wait for an answer.
+  public func nextDeadline(oldestSent: Instant?, allowance: Duration = .zero) -> Instant? {
     switch state {
     case .waiting(let until): until
     case .connecting(let since): since + Self.connectDeadline
     case .authenticating(let since): since + Self.answerDeadline
     case .ready:
-      [nextHeartbeat, nextPing, pongDue, oldestSent.map { $0 + Self.answerDeadline }]
-        .compactMap(\.self).min()
+      [
+        nextHeartbeat, nextPing, pongDue.map { $0 + allowance },
+        oldestSent.map { $0 + Self.answerDeadline + allowance },
+      ]
+      .compactMap(\.self).min()
     case .closed: nil
     }
   }
 
   /// What is due at `now`, one thing at a time; nil when nothing is.
-  public mutating func demand(at now: Instant, oldestSent: Instant?) -> Demand? {
+  public mutating func demand(
+    at now: Instant, oldestSent: Instant?, allowance: Duration = .zero
+  ) -> Demand? {
     switch state {
     case .closed: return nil
     case .waiting(let until):
@@ -119,8 +126,8 @@ public struct Session: Sendable {
     case .authenticating(let since):
       return now - since >= Self.answerDeadline ? .drop("no answer to the authentication within 30 s") : nil
     case .ready:
-      if let pongDue, pongDue <= now { return .drop("no pong within 20 s") }
-      if let oldestSent, now - oldestSent >= Self.answerDeadline {
+      if let pongDue, pongDue + allowance <= now { return .drop("no pong within 20 s") }
+      if let oldestSent, now - oldestSent >= Self.answerDeadline + allowance {
         return .drop("no answer to an update within 30 s")
       }
       if let due = nextHeartbeat, due <= now {

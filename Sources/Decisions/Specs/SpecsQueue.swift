@@ -31,7 +31,8 @@ public struct SpecsQueue: Sendable {
     var disagreements = 0
   }
 
-  private var miners: [String: Waiting] = [:]
+  /// By the bytes of the hotkey: Swift holds some strings equal that the record tells apart.
+  private var miners: [[UInt8]: Waiting] = [:]
   private var order = Deque<SpecsEntry>()
   private var unconfirmed: [SpecsEntry] = []
   private var bytes = 0
@@ -44,7 +45,9 @@ public struct SpecsQueue: Sendable {
 
   /// Whether there is room for specs of that miner.
   func hasRoom(for specs: MachineSpecs) -> Bool {
-    guard let older = miners[specs.minerHotkey] else {
+    // The largest there can be must fit somewhere.
+    guard !miners.isEmpty else { return true }
+    guard let older = miners[specs.key] else {
       return miners.count < Self.capacity && bytes + specs.size <= Self.byteCapacity
     }
     return bytes - older.entry.specs.size + specs.size <= Self.byteCapacity
@@ -52,8 +55,8 @@ public struct SpecsQueue: Sendable {
 
   /// Takes specs that are on record, in place of older ones of the same miner.
   mutating func put(_ entry: SpecsEntry) {
-    bytes += entry.specs.size - (miners[entry.specs.minerHotkey]?.entry.specs.size ?? 0)
-    miners[entry.specs.minerHotkey] = Waiting(entry: entry)
+    bytes += entry.specs.size - (miners[entry.specs.key]?.entry.specs.size ?? 0)
+    miners[entry.specs.key] = Waiting(entry: entry)
     order.append(entry)
   }
 
@@ -87,7 +90,7 @@ public struct SpecsQueue: Sendable {
   mutating func connectionLost(disagreeing: Bool) -> [UInt64] {
     var givenUp: [UInt64] = []
     for entry in unconfirmed.reversed() where isNewest(entry) {
-      let miner = entry.specs.minerHotkey
+      let miner = entry.specs.key
       if disagreeing { miners[miner]?.disagreements += 1 }
       if miners[miner]?.disagreements ?? 0 >= Self.attempts {
         givenUp.append(entry.number)
@@ -102,16 +105,18 @@ public struct SpecsQueue: Sendable {
   }
 
   private func isNewest(_ entry: SpecsEntry) -> Bool {
-    miners[entry.specs.minerHotkey]?.entry.number == entry.number
+    miners[entry.specs.key]?.entry.number == entry.number
   }
 
   private mutating func remove(_ entry: SpecsEntry) {
-    miners[entry.specs.minerHotkey] = nil
+    miners[entry.specs.key] = nil
     bytes -= entry.specs.size
   }
 }
 
 extension MachineSpecs {
+  var key: [UInt8] { Array(minerHotkey.utf8) }
+
   /// What holding them costs, in bytes.
   var size: Int { 128 + minerHotkey.utf8.count + batchID.utf8.count + specs.count }
 }

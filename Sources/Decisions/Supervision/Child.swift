@@ -7,6 +7,8 @@ public struct Child: Sendable {
   public static let pingInterval = Duration.seconds(10)
   /// How long it has for the answer.
   public static let pingDeadline = Duration.seconds(10)
+  /// How long Uplink has while it opens its record, which a slow disk and a long log can make long.
+  public static let openingDeadline = Duration.seconds(120)
   /// How long a child that stops has before it is killed, unless its owner sets another bound.
   public static let stopGrace = Duration.seconds(5)
 
@@ -27,6 +29,8 @@ public struct Child: Sendable {
     public var readySince: Instant?
     /// When the ping that is not answered yet was sent.
     var pingedAt: Instant?
+    /// It has said that its work is done.
+    var finished = false
     var teardown: Teardown?
   }
 
@@ -79,18 +83,27 @@ public struct Child: Sendable {
     update { $0.readySince = $0.readySince ?? now }
   }
 
+  /// It says that its work is done: an exit with 0 is its end from here on.
+  public mutating func finished() { update { $0.finished = true } }
+
   public mutating func answeredPing() { update { $0.pingedAt = nil } }
 
   /// Its process, or the attempt to spawn one, came to an end.
-  public mutating func died(_ exit: ProcessExit, at now: Instant, dice: inout Dice) -> RestartDecision {
+  /// - Parameter reason: why it could not be spawned; nil when it was.
+  public mutating func died(
+    _ exit: ProcessExit, reason: String? = nil, at now: Instant, dice: inout Dice
+  ) -> RestartDecision {
     let readyFor = run?.readySince.map { now - $0 }
-    lastDeath = exit.description
+    let isDone = run?.finished ?? false
+    lastDeath = reason ?? exit.description
     diedAt = now
     if stopping {
       state = .ended
       return .end
     }
-    let decision = history.died(exit, readyFor: readyFor, policy: key.policy, at: now, dice: &dice)
+    // An exit with 0 that nobody expected is no end of its work.
+    let policy = key.policy == .transient && !isDone ? .permanent : key.policy
+    let decision = history.died(exit, readyFor: readyFor, policy: policy, at: now, dice: &dice)
     switch decision {
     case .restart(let delay): state = .waiting(until: now + delay)
     case .end, .passUp: state = .ended
@@ -128,7 +141,7 @@ public struct Child: Sendable {
       if let teardown = run.teardown {
         teardown.nextSignalAt
       } else {
-        run.pingedAt.map { $0 + Self.pingDeadline } ?? nextPing
+        run.pingedAt.map { $0 + pingDeadline(run) } ?? nextPing
       }
     }
   }
@@ -141,7 +154,7 @@ public struct Child: Sendable {
     case .running(var run):
       defer { if case .running = state { state = .running(run) } }
       var hung = false
-      if run.teardown == nil, let pinged = run.pingedAt, now - pinged >= Self.pingDeadline {
+      if run.teardown == nil, let pinged = run.pingedAt, now - pinged >= pingDeadline(run) {
         run.teardown = .abort(at: now)
         hung = true
       }
@@ -153,6 +166,10 @@ public struct Child: Sendable {
       }
       return nil
     }
+  }
+
+  private func pingDeadline(_ run: Run) -> Duration {
+    key == .uplink && run.readySince == nil ? Self.openingDeadline : Self.pingDeadline
   }
 
   private mutating func update(_ change: (inout Run) -> Void) {

@@ -71,9 +71,9 @@ extension SupervisorCore {
       }
     case .closingJobs(let until):
       if until <= now { stopListeners(at: now) }
-    case .stoppingListeners:
+    case .stoppingListeners(let until):
       let gone = specs.hasEnded && jobs.values.allSatisfy { $0.listener?.hasEnded ?? true }
-      guard gone else { return }
+      guard gone || until <= now else { return }
       drain(at: now)
     case .draining:
       guard uplink.hasEnded else { return }
@@ -84,7 +84,8 @@ extension SupervisorCore {
   }
 
   private mutating func stopListeners(at now: Instant) {
-    stage = .stoppingListeners
+    // What ignores the message gets SIGTERM and then SIGKILL within this time.
+    stage = .stoppingListeners(until: now + Child.stopGrace * 2 + .seconds(1))
     actions.append(.notifyStatus("stopping: the Listeners"))
     for id in jobs.keys.sorted() where jobs[id]?.listener?.run != nil {
       actions.append(.toListener(.job(id), .stop))

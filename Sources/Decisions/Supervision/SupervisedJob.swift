@@ -111,7 +111,8 @@ extension SupervisorCore {
     if let record = open.command { actions.append(.killLeftover(open.job, record)) }
     var job = SupervisedJob()
     let goesOnElsewhere = open.phase == .dispatching && settings.uplink.commandIsLauncher
-    if open.phase == .accepted || goesOnElsewhere {
+    // A stop has no use for new Listeners: the job starts, or goes on, after the next start.
+    if stage == .running, open.phase == .accepted || goesOnElsewhere {
       job.listener = Child(.listener(.job(open.job)), at: now)
     }
     if open.phase == .dispatching {

@@ -74,7 +74,7 @@ public struct SupervisorCore: Sendable {
     /// Ordered stop, one step after the other, each until its deadline.
     case stoppingCommands(until: Instant)
     case closingJobs(until: Instant)
-    case stoppingListeners
+    case stoppingListeners(until: Instant)
     case draining
     case exited
   }
@@ -113,8 +113,7 @@ public struct SupervisorCore: Sendable {
       log(.info, .childStarted, "\(key.name) started", child: key)
     case .spawnFailed(let key, let generation, let reason):
       guard child(key)?.isCurrent(generation) == true else { break }
-      log(.error, .childDied, "\(key.name) could not be started: \(reason)", child: key)
-      childDied(key, .code(ExitCode.software), at: now)
+      childDied(key, .code(ExitCode.software), reason: "could not be started: \(reason)", at: now)
     case .childExited(let key, let generation, let exit):
       guard child(key)?.isCurrent(generation) == true else { break }
       childDied(key, exit, at: now)
@@ -150,7 +149,8 @@ public struct SupervisorCore: Sendable {
     }
     deadlines += hooks.values.map(\.teardown.nextSignalAt)
     switch stage {
-    case .stoppingCommands(let until), .closingJobs(let until): deadlines.append(until)
+    case .stoppingCommands(let until), .closingJobs(let until), .stoppingListeners(let until):
+      deadlines.append(until)
     default: break
     }
     return deadlines.compactMap(\.self).min()
@@ -185,16 +185,17 @@ public struct SupervisorCore: Sendable {
     }
   }
 
-  private mutating func childDied(_ key: ChildKey, _ exit: ProcessExit, at now: Instant) {
+  private mutating func childDied(_ key: ChildKey, _ exit: ProcessExit, reason: String? = nil, at now: Instant) {
     guard var child = child(key) else { return }
     let pid = child.run?.pid
     let generation = child.run?.generation
     let wanted = !child.stopping
-    let decision = child.died(exit, at: now, dice: &dice)
+    let decision = child.died(exit, reason: reason, at: now, dice: &dice)
     withChild(key) { $0 = child }
     func entry(_ priority: LogPriority, _ event: JournalEvent, _ what: String) -> LogEntry {
       LogEntry(
-        priority, event, "\(key.name) \(exit)\(what)", child: key, pid: pid, generation: generation)
+        priority, event, "\(key.name) \(reason ?? exit.description)\(what)", child: key, pid: pid,
+        generation: generation)
     }
     switch decision {
     case .restart(let delay):
@@ -235,8 +236,7 @@ public struct SupervisorCore: Sendable {
     case .pong: withChild(key) { $0.answeredPing() }
     case .log(let priority, let text): log(priority, .listenerMessage, text, child: key)
     case .finished:
-      // It exits next. Its end is taken from its exit, which says the same with certainty.
-      break
+      withChild(key) { $0.finished() }
     }
   }
 
