@@ -30,18 +30,22 @@ format:
 	$(SWIFT) format format --in-place --recursive Package.swift Sources Tests
 
 # Puts the programs in one folder, where they find each other, and links those that people start to bin.
-install: build
+# Built beforehand as whoever has the toolchain, so that root needs none.
+install:
+	@test -x .build/release/hordelink-supervisor || $(MAKE) build
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(unitdir) \
 	  $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/share/doc/hordelink
 	for program in $(programs); do \
-	  install -m 755 .build/release/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
+	  install -s -m 755 .build/release/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
 	done
 	for program in hordelink-supervisor hordelinkctl; do \
 	  ln -sf ../lib/hordelink/$$program $(DESTDIR)$(PREFIX)/bin/$$program || exit 1; \
 	done
-	sed 's|@libexecdir@|$(libexecdir)|g' units/hordelink.service > $(DESTDIR)$(unitdir)/hordelink.service
+	sed 's|@libexecdir@|$(libexecdir)|g' units/hordelink.service | \
+	  install -m 644 /dev/stdin $(DESTDIR)$(unitdir)/hordelink.service
 	install -m 644 units/hordelink.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/hordelink.conf
-	install -m 644 units/hordelink.toml $(DESTDIR)$(PREFIX)/share/doc/hordelink/hordelink.toml
+	install -m 644 units/hordelink.toml README.md docs/DESIGN.md docs/PROTOCOL.md \
+	  $(DESTDIR)$(PREFIX)/share/doc/hordelink/
 
 clean:
 	rm -rf .build

@@ -33,13 +33,16 @@ enum ConfigurationCheck {
       do {
         _ = try PublicKey(ss58: address)
       } catch {
-        problems.append(configuration.problem(at: "jobs.trusted_signers[\(index)]", "\(error)"))
+        problems.append(
+          configuration.problem(
+            at: "jobs.trusted_signers[\(index)]", "jobs.trusted_signers[\(index)]: \(error)"))
       }
     }
     if let user = configuration.dispatch.user {
       if getpwnam(user) == nil {
         problems.append(
-          configuration.problem(at: "dispatch.user", "there is no user \(user); create it or name another"))
+          configuration.problem(
+            at: "dispatch.user", "dispatch.user: there is no user \(user); create it or name another"))
       } else if !canChangeUser {
         problems.append(
           configuration.problem(
@@ -70,13 +73,16 @@ enum ConfigurationCheck {
       if !hotkey.canSign {
         problems.append(
           configuration.problem(
-            at: "identity.hotkey_file", "\(file) has no secret key; give the validator's own hotkey file"))
+            at: "identity.hotkey_file",
+            "identity.hotkey_file: \(file) has no secret key; give the validator's own hotkey file"))
       }
     } catch {
-      problems.append(configuration.problem(at: "identity.hotkey_file", "\(file): \(error)"))
+      problems.append(configuration.problem(at: "identity.hotkey_file", "identity.hotkey_file: \(error)"))
     }
     if let file = configuration.facilitator.caFile, access(file, R_OK) != 0 {
-      problems.append(configuration.problem(at: "facilitator.ca_file", "\(SystemError("open", file))"))
+      problems.append(
+        configuration.problem(
+          at: "facilitator.ca_file", "facilitator.ca_file: \(SystemError("open", file))"))
     }
     for (key, program) in [
       ("dispatch.command", configuration.dispatch.command.first),
@@ -85,10 +91,10 @@ enum ConfigurationCheck {
       if let program, access(program, X_OK) != 0 {
         problems.append(
           configuration.problem(
-            at: key, "\(SystemError("run", program)); give the path of an executable program"))
+            at: key, "\(key): \(SystemError("run", program)); give the path of an executable program"))
       }
     }
-    return problems
+    return problems.sorted { ($0.line ?? 0) < ($1.line ?? 0) }
   }
 
   /// What is not wrong and should be known.

@@ -51,8 +51,16 @@ struct SupervisorCommand: ParsableCommand {
     do {
       blockSignals()
       var locks: [Descriptor] = []
-      for directory in [settings.stateDirectory, settings.runtimeDirectory] {
-        try Files.makeDirectory(directory, mode: 0o750)
+      for (key, directory) in [
+        ("state_directory", settings.stateDirectory), ("runtime_directory", settings.runtimeDirectory),
+      ] {
+        do throws(SystemError) {
+          try Files.makeDirectory(directory, mode: 0o750)
+        } catch {
+          let text = "\(key): \(error); make it, for the user that the service runs as"
+          Terminal.complain("\(settings.problem(at: key, text))")
+          return Messages.ExitCode.configuration
+        }
         let lockFile = directory + "/supervisor.lock"
         switch try Files.lock(lockFile) {
         case .locked(let file): locks.append(file)

@@ -118,6 +118,8 @@ public struct UplinkCore: Sendable {
   /// How many updates, and how many bytes of them, are held in memory for sending; the rest stay in the record
   /// until it is their turn.
   static let pageSize = 1024
+  /// Failed attempts to connect after which there is an outage.
+  static let attemptsOfAnOutage = 3
   /// Cheat reports that may wait for the hook.
   static let cheatCapacity = 1000
   public static let pageBytes = 64 << 20

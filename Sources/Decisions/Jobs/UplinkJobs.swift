@@ -179,8 +179,9 @@ extension UplinkCore {
     var context = [JSONMember("stderr", .string(String(decoding: exit.stderrTail, as: UTF8.self)))]
     if let code = exit.code { context.append(JSONMember("exit_code", .number(String(code)))) }
     if let signal = exit.signal { context.append(JSONMember("signal", .number(String(signal)))) }
+    let why = refusingJobs ? ", while the service stopped" : ""
     return StatusMetadata.hordeFailed(
-      reason: .genericError, message: "the job's command \(how) without a terminal status",
+      reason: .genericError, message: "the job's command \(how) without a terminal status\(why)",
       context: .object(context))
   }
 

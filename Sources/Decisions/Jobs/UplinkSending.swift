@@ -41,8 +41,9 @@ extension UplinkCore {
     specsLost(disagreeing: disagreeing)
     let delay = session.lost(reason, at: now.boot, dice: &dice)
     guard case .waiting = session.state else { return }
+    // Once is a notice; an outage is a warning.
     log(
-      .notice, .connectionLost,
+      session.attempts > Self.attemptsOfAnOutage ? .warning : .notice, .connectionLost,
       "no connection to the facilitator: \(reason); \(inFlight) updates were in flight; "
         + "the next attempt is in \(delay.wholeMilliseconds) ms")
   }

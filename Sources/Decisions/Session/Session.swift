@@ -54,6 +54,9 @@ public struct Session: Sendable {
     state = .waiting(until: now)
   }
 
+  /// Connections and attempts that were lost since the last one that held.
+  public var attempts: Int { backoff.attempts }
+
   public var isReady: Bool {
     if case .ready = state { true } else { false }
   }

@@ -21,7 +21,7 @@ extension SupervisorCore {
     guard stage == .running else { return }
     actions.append(.notifyStopping)
     actions.append(.notifyStatus("stopping: the jobs' commands"))
-    log(.notice, .serviceStopping, "stopping: \(jobs.values.count { $0.commandRuns }) commands run")
+    log(.notice, .serviceStopping, "stopping; commands that run: \(jobs.values.count { $0.commandRuns })")
     stage = .stoppingCommands(until: now + settings.stopGrace + Self.handOver)
     if uplink.isReady { actions.append(.toUplink(.stop(.refuseJobs))) }
     for id in jobs.keys.sorted() { stopCommand(id, at: now) }
