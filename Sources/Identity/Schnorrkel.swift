@@ -59,21 +59,20 @@ enum Schnorrkel {
     var response = Array(signature.bytes.suffix(elementCount))
     guard response[elementCount - 1] & marker != 0 else { return false }
     response[elementCount - 1] &= ~marker
-    guard isReduced(response), key.bytes.contains(where: { $0 != 0 }),
-      crypto_core_ristretto255_is_valid_point(key.bytes) == 1
-    else { return false }
+    guard isReduced(response), key.bytes.contains(where: { $0 != 0 }) else { return false }
 
     var transcript = transcript(of: message, by: key)
     transcript.append("sign:R", commitment)
     var challenge = [UInt8](repeating: 0, count: elementCount)
     transcript.challengeScalar("sign:c", into: &challenge)
 
-    // Both products fail only when they are the neutral element, whose encoding is the zeros that are there already;
-    // the difference only when an operand is no point.
+    // The second product fails for a key that is no point, so that decoding it once is enough; beyond that both fail
+    // only when they are the neutral element. That is no fault in the first, whose encoding is the zeros that are there
+    // already, and in the second, of a sound key, it takes a challenge of zero, which nobody finds.
     var left = [UInt8](repeating: 0, count: elementCount)
     var right = left
     _ = crypto_scalarmult_ristretto255_base(&left, response)
-    _ = crypto_scalarmult_ristretto255(&right, challenge, key.bytes)
+    guard crypto_scalarmult_ristretto255(&right, challenge, key.bytes) == 0 else { return false }
     var expected = [UInt8](repeating: 0, count: elementCount)
     guard crypto_core_ristretto255_sub(&expected, left, right) == 0 else { return false }
     return commitment.elementsEqual(expected)
