@@ -8,7 +8,7 @@ programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelinkctl
 libexecdir = $(PREFIX)/lib/hordelink
 unitdir = $(PREFIX)/lib/systemd/system
 
-.PHONY: build test demo install lint format setup clean
+.PHONY: build test demo bench-signatures install lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -19,15 +19,20 @@ setup:
 demo: build
 	.build/release/hordelink-demo
 
+# Our signatures beside PyPI's, docs/benchmarks/signatures.md; fetches two packages into a temporary folder.
+bench-signatures: setup
+	$(SWIFT) build -c release --product hordelink-bench-signatures
+	Benchmarks/signatures .build/release/hordelink-bench-signatures
+
 test: setup lint
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 
 lint:
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive Package.swift Benchmarks Sources Tests
 
 format:
-	$(SWIFT) format format --in-place --recursive Package.swift Sources Tests
+	$(SWIFT) format format --in-place --recursive Package.swift Benchmarks Sources Tests
 
 # Puts the programs in one folder, where they find each other, and links those that people start to bin.
 # Built beforehand as whoever has the toolchain, so that root needs none.

@@ -37,6 +37,7 @@ let package = Package(
     .executable(name: "hordelink-dev-facilitator", targets: ["DevFacilitatorProgram"]),
     .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
     .executable(name: "hordelink-demo", targets: ["Demo"]),
+    .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -140,6 +141,10 @@ let package = Package(
       name: "Rehearsal", dependencies: ["Identity", "JSON", "Messages", "Platform"], swiftSettings: strict),
     .executableTarget(
       name: "Demo", dependencies: ["JSON", "Messages", "Platform", "Rehearsal"], swiftSettings: strict,
+      linkerSettings: withRuntime),
+
+    .executableTarget(
+      name: "SignatureBenchmark", dependencies: ["Identity"], path: "Benchmarks/Signatures", swiftSettings: strict,
       linkerSettings: withRuntime),
 
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
