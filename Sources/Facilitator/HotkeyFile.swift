@@ -32,6 +32,27 @@ public enum HotkeyFile {
     return try Hotkey(fields)
   }
 
+  /// What to tell the operator when others than the file's owner and group may read, write or run it, with the command
+  /// that mends it; nil when they may not.
+  ///
+  /// - Parameter mode: the file's permission bits, as `Files.mode` has them; the bits of its type do no harm.
+  public static func warning(path: String, mode: UInt32) -> String? {
+    guard mode & 0o007 != 0 else { return nil }
+    let plain = path.utf8.allSatisfy {
+      switch $0 {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+      // Digits, and `-`, `.`, `/` before them.
+      case UInt8(ascii: "-")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+      default: false
+      }
+    }
+    var quoted = path
+    if !plain {
+      quoted = "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    }
+    return "the hotkey file \(path) is open to every user of this machine; run: chmod o-rwx \(quoted)"
+  }
+
   /// JSON that is no hotkey file.
   public enum Unusable: Error, Hashable, CustomStringConvertible {
     case notAnObject

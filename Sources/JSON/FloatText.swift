@@ -28,41 +28,42 @@ public enum FloatText {
 
   /// A finite value as 0.DIGITS × 10^point.
   private struct Parts {
-    var negative: Bool
-    /// Without leading or trailing zeros; `0` for zero.
-    var digits: [Character]
+    var sign: String
+    /// In ASCII, without leading or trailing zeros; `0` for zero.
+    var digits: ArraySlice<UInt8>
     var point: Int
 
     /// Takes apart Swift's own description, which has the fewest digits that read back the same.
     init?(_ value: Double) {
       guard value.isFinite else { return nil }
-      negative = value.sign == .minus
-      let pieces = value.magnitude.description.split(separator: "e")
-      let mantissa = pieces.first ?? "0"
-      var digits = mantissa.filter { $0 != "." }[...]
-      point = mantissa.prefix { $0 != "." }.count + (pieces.count > 1 ? Int(pieces[1]) ?? 0 : 0)
-      while digits.count > 1, digits.first == "0" {
+      sign = value.sign == .minus ? "-" : ""
+      let pieces = value.magnitude.description.utf8.split(separator: UInt8(ascii: "e"))
+      let mantissa = pieces.first ?? "0".utf8[...]
+      digits = mantissa.filter { $0 != UInt8(ascii: ".") }[...]
+      point = mantissa.prefix { $0 != UInt8(ascii: ".") }.count
+      if pieces.count > 1 { point += Int(Substring(pieces[1])) ?? 0 }
+      let zero = UInt8(ascii: "0")
+      while digits.count > 1, digits.first == zero {
         digits.removeFirst()
         point -= 1
       }
-      while digits.count > 1, digits.last == "0" { digits.removeLast() }
-      if digits == "0" { point = 1 }
-      self.digits = Array(digits)
+      while digits.count > 1, digits.last == zero { digits.removeLast() }
+      if digits.count == 1, digits.first == zero { point = 1 }
     }
 
-    private var sign: String { negative ? "-" : "" }
+    private func text(_ digits: ArraySlice<UInt8>) -> String { String(decoding: digits, as: UTF8.self) }
 
     var positional: String {
-      if point <= 0 { return sign + "0." + String(repeating: "0", count: -point) + String(digits) }
+      if point <= 0 { return sign + "0." + String(repeating: "0", count: -point) + text(digits) }
       if point >= digits.count {
-        return sign + String(digits) + String(repeating: "0", count: point - digits.count) + ".0"
+        return sign + text(digits) + String(repeating: "0", count: point - digits.count) + ".0"
       }
-      return sign + String(digits[..<point]) + "." + String(digits[point...])
+      return sign + text(digits.prefix(point)) + "." + text(digits.dropFirst(point))
     }
 
     func scientific(_ exponent: (Int) -> String) -> String {
-      let fraction = digits.count > 1 ? "." + String(digits[1...]) : ""
-      return sign + String(digits[..<1]) + fraction + exponent(point - 1)
+      let fraction = digits.count > 1 ? "." + text(digits.dropFirst()) : ""
+      return sign + text(digits.prefix(1)) + fraction + exponent(point - 1)
     }
   }
 }

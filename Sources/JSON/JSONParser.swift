@@ -185,7 +185,7 @@ private struct JSONParser {
     case UInt8(ascii: "r"): unescaped.append(0x0d)
     case UInt8(ascii: "t"): unescaped.append(0x09)
     case UInt8(ascii: "u"):
-      unescaped += Unicode.Scalar.utf8(try parseScalar(from: start))
+      unescaped += UTF8.encode(try parseScalar(from: start)) ?? UTF8.encodedReplacementCharacter
     default: throw failure(.badEscape, at: start)
     }
   }
@@ -209,16 +209,16 @@ private struct JSONParser {
     var value: UInt32 = 0
     for _ in 0..<4 {
       guard let byte = next else { throw failure(.unexpectedEnd) }
-      guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else {
-        throw failure(.badEscape)
+      let digit: UInt8
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+      case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+      default: throw failure(.badEscape)
       }
       value = value << 4 | UInt32(digit)
       position += 1
     }
     return value
   }
-}
-
-extension Unicode.Scalar {
-  fileprivate static func utf8(_ scalar: Unicode.Scalar) -> [UInt8] { Array(Character(scalar).utf8) }
 }

@@ -119,10 +119,11 @@ extension JSONStyle {
     case 0x0c: bytes.append(UInt8(ascii: "f"))
     case 0x0d: bytes.append(UInt8(ascii: "r"))
     default:
-      let digits = String(unit, radix: 16)
       bytes.append(UInt8(ascii: "u"))
-      bytes += String(repeating: "0", count: 4 - digits.utf8.count).utf8
-      bytes += digits.utf8
+      for shift in [12, 8, 4, 0] as [UInt16] {
+        let digit = UInt8(unit >> shift & 0xf)
+        bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+      }
     }
   }
 }

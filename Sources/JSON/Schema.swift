@@ -88,7 +88,14 @@ public struct SchemaViolation: Error, Hashable, CustomStringConvertible {
   /// The same fault, seen from the value that holds the one at fault under `name`.
   public func inside(_ name: String) -> SchemaViolation { SchemaViolation(path: [name] + path, type: type) }
 
+  /// The path and the fault. Names come from outside, so each is cut to 64 scalars, and one that could not stand in
+  /// a line of a log is quoted.
   public var description: String {
-    "\(path.isEmpty ? "the value" : path.joined(separator: ".")): \(type)"
+    "\(path.isEmpty ? "the value" : path.map(Self.shown).joined(separator: ".")): \(type)"
+  }
+
+  private static func shown(_ name: String) -> String {
+    let shown = String(name.unicodeScalars.prefix(64)) + (name.unicodeScalars.dropFirst(64).isEmpty ? "" : "…")
+    return shown.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7f } ? String(reflecting: shown) : shown
   }
 }

@@ -18,6 +18,13 @@ public enum Files {
     return content
   }
 
+  /// The permission bits of what is at that path, symbolic links followed.
+  public static func mode(_ path: String) throws(SystemError) -> mode_t {
+    var status = stat()
+    try check("stat", path) { stat(path, &status) }
+    return status.st_mode & 0o7777
+  }
+
   /// Makes a directory of that mode where there is none.
   public static func makeDirectory(_ path: String, mode: mode_t) throws(SystemError) {
     if mkdir(path, mode) != 0, errno != EEXIST { throw SystemError("mkdir", path) }
