@@ -153,7 +153,6 @@ public struct UplinkCore: Sendable {
   var loadedUpTo = UpdateID(0)
   var recordHasMore = true
   var loading = false
-  var recordGrewWhileLoading = false
   var queued: Int
   var dead: Int
   var delivered = 0

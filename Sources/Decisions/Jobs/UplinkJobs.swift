@@ -266,10 +266,8 @@ extension UplinkCore {
     queued += 1
     log(.info, .updateStored, "stored \(entry.status.name)", job: entry.job)
     // While older updates wait in the record alone, this one is read with them in its turn.
-    if loading {
-      recordGrewWhileLoading = true
-      return
-    }
+    // A load that is under way has seen it: the record does one thing after the other.
+    if loading { return }
     // So is what would not fit.
     if outbox.count >= Self.pageSize || outbox.bytes >= Self.pageBytes { recordHasMore = true }
     guard !recordHasMore else { return }

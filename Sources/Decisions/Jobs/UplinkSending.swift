@@ -144,9 +144,7 @@ extension UplinkCore {
 
   mutating func loaded(_ entries: [OutboxEntry], more: Bool) {
     loading = false
-    // What became durable while this was under way may lie behind it.
-    recordHasMore = more || recordGrewWhileLoading
-    recordGrewWhileLoading = false
+    recordHasMore = more
     for entry in entries {
       loadedUpTo = max(loadedUpTo, entry.id)
       outbox.enqueue(entry)

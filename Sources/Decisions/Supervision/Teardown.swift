@@ -34,7 +34,10 @@ public struct Teardown: Sendable, Hashable {
 
   /// Skips the grace that is left.
   public mutating func hurry(at now: Instant) {
-    if nextSignalAt != nil { nextSignalAt = now }
+    guard nextSignalAt != nil else { return }
+    nextSignalAt = now
+    // Enough to hear SIGTERM and leave, and no more.
+    for index in steps.indices { steps[index].grace = min(steps[index].grace, .seconds(1)) }
   }
 
   /// The signal that is due now, if one is.
