@@ -104,6 +104,15 @@ extension Files {
       refusal { () throws(SystemError) in try Files.read(directory.file("g"), limit: 9) }?.code == ENOENT)
   }
 
+  @Test(arguments: [0o600, 0o640, 0o644, 0o4755] as [mode_t]) func aFilesModeIsItsOwn(_ mode: mode_t) throws {
+    let directory = try TemporaryDirectory()
+    try Files.write(directory.file("f"), "")
+    try #require(chmod(directory.file("f"), mode) == 0)
+    try #require(symlink("f", directory.file("link")) == 0)
+    for name in ["f", "link"] { #expect(try Files.mode(directory.file(name)) == mode) }
+    #expect(refusal { () throws(SystemError) in try Files.mode(directory.file("g")) }?.code == ENOENT)
+  }
+
   @Test func directoriesAreMadeListedAndRemoved() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("d")
