@@ -23,6 +23,13 @@ extension Configuration.Facilitator {
         )
       }
     }
+    // An address in a certificate is compared with the one connected to, and that is the proxy's.
+    if let url, url.secure, url.isAddress, proxy != nil {
+      section.report(
+        "proxy",
+        "cannot be used with an address in facilitator.url, which no certificate proves through a proxy: "
+          + "put the facilitator's host name there, or set proxy = \"\" for no proxy")
+    }
     if !section.has("url"), section.isReadable {
       section.report(
         "url", "is missing: set it to the facilitator's address, as in \"wss://HOST/ws/v0/\"")

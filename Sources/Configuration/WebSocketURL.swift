@@ -10,6 +10,8 @@ public struct WebSocketURL: Sendable, Equatable, CustomStringConvertible {
   public let path: String
   /// Whether the host is this machine: `localhost`, 127.0.0.0/8 or ::1.
   public let isLoopback: Bool
+  /// Whether the host is an IP address rather than a name.
+  public let isAddress: Bool
 
   /// Reads `ws://HOST[:PORT][PATH]` or `wss://...`, printable ASCII of at most 2,048 bytes. Refuses userinfo
   /// and fragments (RFC 6455 has no fragments; the facilitator asks for no password).
@@ -28,6 +30,7 @@ public struct WebSocketURL: Sendable, Equatable, CustomStringConvertible {
     port = url.address.port ?? (secure ? 443 : 80)
     path = url.rest
     isLoopback = url.address.isLoopback
+    isAddress = url.address.kind != .name
   }
 
   /// What a GET asks for: the path, which HTTP wants to begin with / (RFC 9112, section 3.2.1).

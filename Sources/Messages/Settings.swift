@@ -11,7 +11,8 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var path: String
   /// PEM file of a private certificate authority; nil means the system's.
   public var caFile: String?
-  public var httpsProxy: String?
+  /// What the facilitator is reached through; nil means directly.
+  public var proxy: ProxySettings?
   public var heartbeatSeconds: Int
   public var hotkeyFile: String
   /// ss58 addresses beside our own whose job requests are accepted.
@@ -33,7 +34,7 @@ public struct UplinkSettings: MessagePart, Hashable {
 
   public init(
     stateDirectory: String, secure: Bool, host: String, port: Int, path: String, caFile: String? = nil,
-    httpsProxy: String? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
+    proxy: ProxySettings? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
     verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
     maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false, drainSeconds: Int = 30,
     hasCheatHook: Bool = false
@@ -44,7 +45,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     self.port = port
     self.path = path
     self.caFile = caFile
-    self.httpsProxy = httpsProxy
+    self.proxy = proxy
     self.heartbeatSeconds = heartbeatSeconds
     self.hotkeyFile = hotkeyFile
     self.trustedSigners = trustedSigners
@@ -61,7 +62,7 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var fields: [MessagePackValue] {
     [
       .string(stateDirectory), .bool(secure), .string(host), .int(port), .string(path), .optional(caFile),
-      .optional(httpsProxy), .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
+      proxy.map { $0.value } ?? .null, .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
       .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxFrameBytes),
       .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook),
     ]
@@ -74,7 +75,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     port = try fields.int("port")
     path = try fields.string("path")
     caFile = try fields.optional("CA file") { String($0) }
-    httpsProxy = try fields.optional("HTTPS proxy") { String($0) }
+    proxy = try fields.optionalPart("proxy")
     heartbeatSeconds = try fields.int("heartbeat seconds")
     hotkeyFile = try fields.string("hotkey file")
     trustedSigners = try fields.strings("trusted signers")
@@ -86,6 +87,32 @@ public struct UplinkSettings: MessagePart, Hashable {
     commandIsLauncher = try fields.bool("launcher")
     drainSeconds = try fields.int("drain seconds")
     hasCheatHook = try fields.bool("cheat hook")
+  }
+}
+
+/// An HTTP proxy that opens tunnels by CONNECT.
+public struct ProxySettings: MessagePart, Hashable, CustomStringConvertible {
+  /// A name, an IPv4 address or an IPv6 address without brackets.
+  public var host: String
+  public var port: Int
+  /// `user:password` for Basic authentication (RFC 7617). A secret.
+  public var credentials: String?
+
+  public init(host: String, port: Int, credentials: String? = nil) {
+    self.host = host
+    self.port = port
+    self.credentials = credentials
+  }
+
+  /// `HOST:PORT`, without the credentials.
+  public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+  public var fields: [MessagePackValue] { [.string(host), .int(port), .optional(credentials)] }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    host = try fields.string("host")
+    port = try fields.int("port")
+    credentials = try fields.optional("credentials") { String($0) }
   }
 }
 

@@ -12,7 +12,9 @@ extension UplinkSettings {
     self.init(
       stateDirectory: configuration.stateDirectory, secure: url.secure, host: url.host, port: url.port,
       path: url.requestTarget, caFile: configuration.facilitator.caFile,
-      httpsProxy: configuration.facilitator.proxy.map { "\($0)" },
+      proxy: configuration.facilitator.proxy.map {
+        ProxySettings(host: $0.host, port: $0.port, credentials: $0.credentials)
+      },
       heartbeatSeconds: configuration.facilitator.heartbeatSeconds,
       hotkeyFile: configuration.identity.hotkeyFile, trustedSigners: configuration.jobs.trustedSigners,
       verifySignatures: configuration.jobs.verifySignatures, graceSeconds: configuration.jobs.graceSeconds,

@@ -1,7 +1,5 @@
-import Glibc
 import Messages
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import NIOWebSocket
@@ -26,106 +24,92 @@ struct FacilitatorAddress: Sendable {
   var port: Int
   /// Path and query of the URL.
   var path: String
-  /// nil: without TLS.
+  /// nil: without TLS. It verifies certificates, always.
   var tls: NIOSSLContext?
+  /// The authorities that TLS trusts; nil means the system's.
+  var caFile: String?
+  /// nil: it is reached directly.
+  var proxy: ProxySettings?
   /// Value of the Host header.
   var authority: String
 }
 
 /// One WebSocket connection to the facilitator. Confined to its event loop; a connection is never opened twice.
 final class FacilitatorConnection {
-  private let loop: any EventLoop
+  /// How long everything up to the open WebSocket may take. Shorter than `Session.connectDeadline`, which cannot
+  /// say what was waited for.
+  static let openingDeadline = TimeAmount.seconds(20)
+
+  let loop: any EventLoop
+  let address: FacilitatorAddress
   private let handle: (FacilitatorEvent) -> Void
   private var channel: (any Channel)?
   private var over = false
+  private var timer: Scheduled<Void>?
+  /// What is waited for, until it is open.
+  private var step = OpeningStep.connection
 
   /// - Parameter handle: is called on `loop` with what happens.
-  init(loop: any EventLoop, handle: @escaping (FacilitatorEvent) -> Void) {
+  init(to address: FacilitatorAddress, loop: any EventLoop, handle: @escaping (FacilitatorEvent) -> Void) {
+    self.address = address
     self.loop = loop
     self.handle = handle
   }
 
   /// Begins to connect.
-  func open(_ address: FacilitatorAddress) {
+  func open() {
     let connection = NIOLoopBound(self, eventLoop: loop)
+    timer = loop.scheduleTask(in: Self.openingDeadline) {
+      let step = connection.value.step
+      connection.value.fail(
+        ConnectionFailure.silence(step, connection.value.address, Self.openingDeadline))
+    }
+    let server = address.proxy.map { ($0.host, $0.port) } ?? (address.host, address.port)
     ClientBootstrap(group: loop)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          if let tls = address.tls {
-            try channel.pipeline.syncOperations.addHandler(Self.tlsHandler(tls, host: address.host))
-          }
+          try channel.pipeline.syncOperations.addHandler(connection.value.openingHandler())
         }
       }
-      .connect(host: address.host, port: address.port)
-      .flatMap { channel -> EventLoopFuture<Bool> in
-        connection.value.channel = channel
-        // It was given up on while it was being made.
-        if connection.value.over {
-          channel.close(promise: nil)
-          return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
-        }
-        return Self.upgrade(channel, address, connection)
-      }
+      .connect(host: server.0, port: server.1)
+      .flatMap { channel in connection.value.connected(channel) }
       .whenComplete { result in
         switch result {
-        case .success(true): connection.value.handle(.opened)
-        case .success(false):
-          connection.value.lost("the facilitator did not switch to WebSocket; check [facilitator] url")
-          connection.value.channel?.close(promise: nil)
-        case .failure(let error):
-          connection.value.lost("connecting to \(address.authority) failed: \(Self.reason(error))")
-          connection.value.channel?.close(promise: nil)
+        case .success(.open): connection.value.opened()
+        // What it answered instead is on its way, and ends the connection.
+        case .success(.refused): break
+        case .failure(let error): connection.value.fail(error)
         }
       }
   }
 
-  /// What went wrong, in the words of the system rather than of NIO.
-  private static func reason(_ error: any Error) -> String {
-    guard let error = error as? NIOConnectionError else { return "\(error)" }
-    let attempts = error.connectionErrors.map { attempt in
-      let why = (attempt.error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(attempt.error)"
-      return "\(attempt.target.ipAddress ?? "?"): \(why)"
+  private func connected(_ channel: any Channel) -> EventLoopFuture<UpgradeResult> {
+    self.channel = channel
+    // It was given up on while it was being made.
+    if over {
+      channel.close(promise: nil)
+      return loop.makeFailedFuture(ChannelError.ioOnClosedChannel)
     }
-    let lookups = [error.dnsAError, error.dnsAAAAError].compactMap(\.self).map { "the name is not found (\($0))" }
-    return Array(Set(attempts + (attempts.isEmpty ? lookups : []))).sorted().joined(separator: ", ")
+    let connection = NIOLoopBound(self, eventLoop: loop)
+    return reach(.tunnel) { try $0.openTunnel(channel) }
+      .flatMap { connection.value.reach(.tls) { try $0.startTLS(channel) } }
+      .flatMap { connection.value.reach(.upgrade) { try $0.upgrade(channel) } }
   }
 
-  /// SNI is for names only (RFC 6066, section 3).
-  private static func tlsHandler(_ context: NIOSSLContext, host: String) throws -> NIOSSLClientHandler {
-    let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
-    return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+  /// Goes on to the next step, unless the connection is over.
+  private func reach<Result>(
+    _ step: OpeningStep, _ body: (FacilitatorConnection) throws -> EventLoopFuture<Result>
+  ) -> EventLoopFuture<Result> {
+    guard !over else { return loop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+    self.step = step
+    do { return try body(self) } catch { return loop.makeFailedFuture(error) }
   }
 
-  private static func upgrade(
-    _ channel: any Channel, _ address: FacilitatorAddress, _ connection: NIOLoopBound<FacilitatorConnection>
-  ) -> EventLoopFuture<Bool> {
-    do {
-      let upgrader = NIOTypedWebSocketClientUpgrader<Bool>(
-        maxFrameSize: Limits.facilitatorFrameBytes
-      ) { channel, _ in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandlers(
-            NIOWebSocketFrameAggregator(
-              minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 65_536,
-              maxAccumulatedFrameSize: Limits.facilitatorFrameBytes),
-            WebSocketHandler(connection.value))
-          return true
-        }
-      }
-      var headers = HTTPHeaders()
-      headers.add(name: "Host", value: address.authority)
-      headers.add(name: "X-Validator-Version", value: hordelinkVersion)
-      headers.add(name: "X-Validator-Runner-Version", value: hordelinkVersion)
-      let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: address.path, headers: headers)
-      let configuration = NIOTypedHTTPClientUpgradeConfiguration(
-        upgradeRequestHead: head, upgraders: [upgrader],
-        notUpgradingCompletionHandler: { $0.eventLoop.makeSucceededFuture(false) })
-      return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-        configuration: .init(upgradeConfiguration: configuration))
-    } catch {
-      return channel.eventLoop.makeFailedFuture(error)
-    }
+  private func opened() {
+    timer?.cancel()
+    step = .done
+    received(.opened)
   }
 
   /// Writes a text frame; it goes out with the next `flush`.
@@ -148,13 +132,13 @@ final class FacilitatorConnection {
 
   /// Ends the connection at once, without a word to the facilitator. Nothing is reported any more.
   func drop() {
-    over = true
+    end()
     channel?.close(promise: nil)
   }
 
   /// Ends the connection with a close frame of code 1000, which is sent before the socket is closed.
   func close() {
-    over = true
+    end()
     guard let channel else { return }
     var data = channel.allocator.buffer(capacity: 2)
     data.write(webSocketErrorCode: .normalClosure)
@@ -164,60 +148,37 @@ final class FacilitatorConnection {
     ).whenComplete { _ in socket.close(promise: nil) }
   }
 
-  fileprivate func lost(_ reason: String) {
+  /// Ends the connection because of an error, unless it is over.
+  func fail(_ error: any Error) {
     guard !over else { return }
-    over = true
+    let certificate = try? channel?.pipeline.syncOperations.nioSSL_peerCertificate()
+    fail(ConnectionFailure.words(error, step, address, certificate: certificate))
+  }
+
+  /// Ends the connection and says why, unless it is over: the first reason stands.
+  func fail(_ reason: String) {
+    lost(reason)
+    channel?.close(promise: nil)
+  }
+
+  /// Tells that the connection is over, unless that is known. What still has to be written can be.
+  func lost(_ reason: String) {
+    guard !over else { return }
+    end()
     handle(.lost(reason: reason))
   }
 
-  fileprivate func received(_ event: FacilitatorEvent) {
+  /// The socket is closed.
+  func ended() {
+    fail(step == .done ? "the connection ended without a close frame" : ConnectionFailure.hangUp(step, address))
+  }
+
+  func received(_ event: FacilitatorEvent) {
     if !over { handle(event) }
   }
-}
 
-/// Takes WebSocket frames apart and remembers why the connection ends.
-private final class WebSocketHandler: ChannelInboundHandler {
-  typealias InboundIn = WebSocketFrame
-  typealias OutboundOut = WebSocketFrame
-
-  private let connection: FacilitatorConnection
-  private var reason = "the connection ended without a close frame"
-
-  init(_ connection: FacilitatorConnection) { self.connection = connection }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    let frame = unwrapInboundIn(data)
-    var payload = frame.unmaskedData
-    switch frame.opcode {
-    case .text: connection.received(.text(Array(payload.readableBytesView)))
-    case .pong:
-      // One that carries nothing of ours answers no ping of ours, but says that the facilitator lives.
-      connection.received(.ponged(payload.readInteger() ?? 0))
-    case .ping:
-      context.writeAndFlush(
-        wrapOutboundOut(WebSocketFrame(fin: true, opcode: .pong, maskKey: .random(), data: payload)),
-        promise: nil)
-    case .connectionClose:
-      let code = payload.readWebSocketErrorCode().map { String(describing: UInt16(webSocketErrorCode: $0)) }
-      let words = String(decoding: payload.readableBytesView.prefix(123), as: UTF8.self)
-      reason = "the facilitator closed with code \(code ?? "none")\(words.isEmpty ? "" : ": \(words)")"
-      let echo = WebSocketFrame(
-        fin: true, opcode: .connectionClose, maskKey: .random(), data: frame.unmaskedData)
-      let channel = context.channel
-      context.writeAndFlush(wrapOutboundOut(echo)).whenComplete { _ in channel.close(promise: nil) }
-    default:
-      // The facilitator sends text only. What else it may mean is not known, and the connection stays up.
-      connection.received(.ignored(reason: "a binary frame of \(payload.readableBytes) bytes"))
-    }
-  }
-
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    reason = "\(error)"
-    context.close(promise: nil)
-  }
-
-  func channelInactive(context: ChannelHandlerContext) {
-    connection.lost(reason)
-    context.fireChannelInactive()
+  private func end() {
+    over = true
+    timer?.cancel()
   }
 }

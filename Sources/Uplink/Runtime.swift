@@ -274,9 +274,9 @@ final class Runtime {
       if let channel = listeners[id] { write(message, to: channel) }
     case .dropListener(let id): listeners[id]?.close(promise: nil)
     case .connect(let connection):
-      let opened = FacilitatorConnection(loop: loop) { [self] in facilitatorSaid($0, connection) }
+      let opened = FacilitatorConnection(to: address, loop: loop) { [self] in facilitatorSaid($0, connection) }
       facilitator = opened
-      opened.open(address)
+      opened.open()
     case .disconnect:
       facilitator?.drop()
       facilitator = nil

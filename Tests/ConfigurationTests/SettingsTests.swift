@@ -199,6 +199,9 @@ struct SettingsTests {
     #expect(try proxy(["HTTPS_PROXY": "p:1", "NO_PROXY": "b.example, .EXAMPLE"]) == nil)
     #expect(try proxy(["HTTPS_PROXY": "p:1", "no_proxy": "*"]) == nil)
     #expect(try proxy(["HTTPS_PROXY": "p:1", "NO_PROXY": "ample,b.a.example,"]) == "http://p:1")
+    #expect(throws: (any Error).self) { try proxy(["HTTPS_PROXY": "p:1"], url: "wss://[2001:db8::1]") }
+    #expect(throws: (any Error).self) { try proxy([:], "facilitator.proxy = 'p:1'", url: "wss://192.0.2.1") }
+    #expect(try proxy([:], "facilitator.proxy = 'p:1'", url: "ws://127.0.0.1") == "http://p:1")
     let bad = problems(required, ["HTTPS_PROXY": "http://u:hunter2@p"])
     #expect(bad.map(\.line) == [1])
     #expect(bad.first?.message.contains("$HTTPS_PROXY") == true)

@@ -24,7 +24,7 @@ enum Samples {
       trustedSigners: []),
     UplinkSettings(
       stateDirectory: "", secure: false, host: "::1", port: 0, path: "", caFile: "/ca",
-      httpsProxy: "http://p",
+      proxy: ProxySettings(host: "::1", port: .max, credentials: "u:é"),
       heartbeatSeconds: 1, hotkeyFile: "/k", trustedSigners: ["a", "", "é"], verifySignatures: false,
       graceSeconds: 2, maxOpenJobs: 3, window: 4, maxFrameBytes: 5, commandIsLauncher: true, drainSeconds: 6,
       hasCheatHook: true),
