@@ -25,6 +25,8 @@ public final class Rehearsal {
     /// Added to the Supervisor's environment.
     public var environment: [String] = []
     public var facilitatorArguments: [String] = []
+    /// The URL in the configuration, made from the one at which the dev facilitator can be reached.
+    public var url: @Sendable (String) -> String = { $0 }
 
     public init(programs: String, command: [String]) {
       self.programs = programs
@@ -36,9 +38,11 @@ public final class Rehearsal {
   public let settings: Settings
   /// The validator's ss58 address.
   public let hotkey: String
-  public let facilitator: FacilitatorProcess
+  public private(set) var facilitator: FacilitatorProcess
   public private(set) var supervisor: RunningProcess?
   private let logFile: Descriptor
+  /// Where the dev facilitator listens.
+  private let facilitatorAddress: String
   /// Start times of the processes that were reported, by pid.
   private var seen: [pid_t: UInt64] = [:]
 
@@ -53,12 +57,38 @@ public final class Rehearsal {
     logFile = Descriptor(owning: log)
 
     hotkey = try Self.writeHotkey(to: folder + "/hotkey")
-    facilitator = try FacilitatorProcess(
-      programs: settings.programs, arguments: settings.facilitatorArguments, log: logFile)
+    let url: String
+    (facilitator, url) = try Self.startFacilitator(settings.programs, settings.facilitatorArguments, logFile)
+    facilitatorAddress = String(url.split(separator: "/")[1])
+    try Self.write(Array(configuration(url: settings.url(url)).utf8), to: configurationFile, mode: 0o600)
+  }
+
+  /// Starts a dev facilitator and waits until it listens; returns its URL with it.
+  private static func startFacilitator(
+    _ programs: String, _ arguments: [String], _ log: Descriptor
+  ) throws -> (FacilitatorProcess, String) {
+    let facilitator = try FacilitatorProcess(programs: programs, arguments: arguments, log: log)
     guard let listening = try facilitator.wait(milliseconds: 20_000, for: { $0.name == "listening" }) else {
-      throw RehearsalError("the dev facilitator does not listen; its output:\n\(log)")
+      throw RehearsalError("the dev facilitator does not listen; what it is started with: \(arguments)")
     }
-    try Self.write(Array(configuration(url: listening.text("url")).utf8), to: configurationFile, mode: 0o600)
+    return (facilitator, listening.text("url"))
+  }
+
+  /// Ends the dev facilitator, which forgets everything, and starts another at the same address.
+  ///
+  /// - Parameter arguments: of the new one; `--listen` among them gives it another address.
+  public func restartFacilitator(_ arguments: [String] = []) throws {
+    stopFacilitator()
+    (facilitator, _) = try Self.startFacilitator(
+      settings.programs, ["--listen", facilitatorAddress] + arguments, logFile)
+  }
+
+  private func stopFacilitator() {
+    try? facilitator.tell([("command", .string("quit"))])
+    if (try? facilitator.process.wait(milliseconds: 5000)) == nil {
+      facilitator.process.signal(SIGKILL)
+      _ = try? facilitator.process.wait(milliseconds: 5000)
+    }
   }
 
   public var configurationFile: String { folder + "/hordelink.toml" }
@@ -216,11 +246,7 @@ public final class Rehearsal {
         _ = try? supervisor.wait(milliseconds: 5000)
       }
     }
-    try? facilitator.tell([("command", .string("quit"))])
-    if (try? facilitator.process.wait(milliseconds: 5000)) == nil {
-      facilitator.process.signal(SIGKILL)
-      _ = try? facilitator.process.wait(milliseconds: 5000)
-    }
+    stopFacilitator()
     Self.removeTree(folder)
   }
 

@@ -22,10 +22,12 @@ let reported: [JobStatus] = [.accepted, .executorReady, .volumesReady, .executio
 
 /// Runs `body` with the whole service up and connected, and takes it down afterwards.
 ///
-/// - Parameter change: of the settings it runs with; by default jobs are started by a launcher that does nothing, so
-///   that the test can be their worker.
+/// - Parameters:
+///   - connected: whether it is connected before `body` runs.
+///   - change: of the settings it runs with; by default jobs are started by a launcher that does nothing, so
+///     that the test can be their worker.
 func onStage(
-  change: (inout Rehearsal.Settings) -> Void = { _ in }, _ body: (Rehearsal) throws -> Void
+  connected: Bool = true, change: (inout Rehearsal.Settings) -> Void = { _ in }, _ body: (Rehearsal) throws -> Void
 ) throws {
   var settings = Rehearsal.Settings(programs: try ProcessTable.ownFolder(), command: ["/bin/true"])
   settings.commandIsLauncher = true
@@ -34,7 +36,7 @@ func onStage(
   defer { rehearsal.tearDown() }
   do {
     try rehearsal.startSupervisor()
-    try rehearsal.waitUntilConnected()
+    if connected { try rehearsal.waitUntilConnected() }
     try body(rehearsal)
   } catch {
     throw RehearsalError("\(error)\nthe log of the programs:\n\(rehearsal.log)")
@@ -65,6 +67,18 @@ extension Rehearsal {
 
   func worker(_ job: JobID) -> WorkerClient {
     WorkerClient(socketPath: workerSocket(job), job: job, patienceMilliseconds: 20_000)
+  }
+
+  /// Waits until the log holds `text` that often.
+  func expectLog(_ text: String, times: Int = 1, milliseconds: Int = 20_000) throws {
+    let deadline = Deadline.after(milliseconds: milliseconds)
+    while log.ranges(of: text).count < times {
+      guard deadline.millisecondsLeft > 0 else {
+        Issue.record("the log does not hold \(text) \(times) times:\n\(log)")
+        return
+      }
+      try facilitator.read(milliseconds: 50)
+    }
   }
 
   /// Waits until the facilitator has accepted as many updates of the job, and checks that they are these.
