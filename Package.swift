@@ -128,6 +128,7 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], exclude: ["Program"], swiftSettings: strict),
     .executableTarget(
       name: "DevFacilitatorProgram", dependencies: ["DevFacilitator"], path: "Sources/DevFacilitator/Program",

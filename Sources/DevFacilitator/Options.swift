@@ -1,6 +1,7 @@
 import ArgumentParser
 import Identity
 import NIOCore
+import NIOSSL
 
 /// What the facilitator is started with, as its command line says it.
 struct Options: ParsableArguments {
@@ -16,6 +17,14 @@ struct Options: ParsableArguments {
 
   @Option(help: ArgumentHelp("The development key that signs the jobs.", valueName: "path"))
   var signer = "//Alice"
+
+  @Option(
+    help: ArgumentHelp(
+      "Serve wss:// with this certificate and those that follow it in the file, as PEM.", valueName: "file"))
+  var tlsCertificate: String?
+
+  @Option(help: ArgumentHelp("The key of the certificate, as PEM.", valueName: "file"))
+  var tlsKey: String?
 
   @Flag(help: "Print events as JSON, one object a line.")
   var json = false
@@ -54,16 +63,31 @@ struct Options: ParsableArguments {
     try Self.check(delayMs, in: 0...Faults.delayLimit, "--delay-ms")
     if let closeCode { try Self.check(closeCode, in: CloseCode.allowed, "--close-code") }
     _ = try Self.address(listen)
+    guard (tlsCertificate == nil) == (tlsKey == nil) else {
+      throw ValidationError("--tls-certificate and --tls-key: give both or neither")
+    }
   }
 
   /// The server that these options describe.
   func settings() throws -> Server.Settings {
     Server.Settings(
-      address: try Self.address(listen), signer: Hotkey(try SecretKey.development(signer)),
+      address: try Self.address(listen), tls: try tls(), signer: Hotkey(try SecretKey.development(signer)),
       validators: Set(validator),
       faults: Faults(
         dropAfter: dropAfter, dropBeforeAnswer: dropBeforeAnswer, answerError: answerError, delay: delayMs,
         closeCode: closeCode.map { UInt16($0) }, neverAnswers: neverAnswer))
+  }
+
+  private func tls() throws -> NIOSSLContext? {
+    guard let tlsCertificate, let tlsKey else { return nil }
+    do {
+      return try NIOSSLContext(
+        configuration: .makeServerConfiguration(
+          certificateChain: try NIOSSLCertificate.fromPEMFile(tlsCertificate).map { .certificate($0) },
+          privateKey: .privateKey(try NIOSSLPrivateKey(file: tlsKey, format: .pem))))
+    } catch {
+      throw ValidationError("--tls-certificate and --tls-key: \(tlsCertificate), \(tlsKey): \(error)")
+    }
   }
 
   private static func check(_ value: Int, in range: ClosedRange<Int>, _ option: String) throws {

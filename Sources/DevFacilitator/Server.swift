@@ -3,6 +3,7 @@ import Identity
 import JSON
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Platform
 
 /// Listens for validators and does what the ledger says. Lives on one event loop, on which it must be used.
@@ -11,6 +12,8 @@ final class Server {
   struct Settings: Sendable {
     /// Where to listen; port 0 takes a free one, and keeps it.
     var address: SocketAddress
+    /// nil: without TLS.
+    var tls: NIOSSLContext?
     /// Signs the jobs.
     var signer: Hotkey
     /// Whose authentication is accepted; none of them means everyone's.
@@ -21,6 +24,7 @@ final class Server {
 
   private let loop: any EventLoop
   private let signer: Hotkey
+  private let tls: NIOSSLContext?
   private let report: @Sendable (Event) -> Void
   private var ledger: Ledger
   private var address: SocketAddress
@@ -34,6 +38,7 @@ final class Server {
     self.loop = loop
     self.report = report
     signer = settings.signer
+    tls = settings.tls
     ledger = Ledger(validators: settings.validators, faults: settings.faults)
     address = settings.address
   }
@@ -56,7 +61,8 @@ final class Server {
   /// Where validators connect, once it listens.
   var url: String {
     let host = address.ipAddress ?? ""
-    return "ws://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)\(Upgrade.path)"
+    return
+      "\(tls == nil ? "ws" : "wss")://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)\(Upgrade.path)"
   }
 
   // MARK: Listening
@@ -68,6 +74,9 @@ final class Server {
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           bound.value.keep(channel)
+          if let tls = bound.value.tls {
+            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
+          }
           try Upgrade.configure(channel, server: bound.value)
         }
       }

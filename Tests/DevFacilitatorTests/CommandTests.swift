@@ -114,7 +114,7 @@ import Testing
   static let unusable: [[String]] = [
     ["--listen", "localhost:1"], ["--listen", "1.2.3.4"], ["--listen", "1.2.3.4:65536"],
     ["--validator", "5Grw"], ["--answer-error", "a"], ["--answer-error", "a:-1"], ["--drop-after", "-1"],
-    ["--close-code", "5"], ["--delay-ms", "86400001"],
+    ["--close-code", "5"], ["--tls-key", "k"], ["--tls-certificate", "c"], ["--delay-ms", "86400001"],
   ]
 
   @Test(arguments: unusable)
