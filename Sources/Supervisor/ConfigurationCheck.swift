@@ -110,6 +110,10 @@ enum ConfigurationCheck {
     if !configuration.jobs.verifySignatures {
       remarks.append("verify_signatures = false: anybody the facilitator lets through can run jobs here")
     }
+    let file = configuration.identity.hotkeyFile
+    if let mode = try? Files.mode(file), let warning = HotkeyFile.warning(path: file, mode: mode) {
+      remarks.append(warning)
+    }
     for key in ["outbox.max_rows", "outbox.max_bytes", "metrics.listen"] where configuration.lines[key] != nil {
       remarks.append("\(key) has no effect in this release")
     }

@@ -30,6 +30,11 @@ enum Program {
     let logger = Logger(label: "uplink")
     do {
       let key = try hotkey(settings)
+      if let mode = try? Files.mode(settings.hotkeyFile),
+        let warning = HotkeyFile.warning(path: settings.hotkeyFile, mode: mode)
+      {
+        logger.warning("\(warning)")
+      }
       let facilitator = try address(settings)
       let lock = try lock(settings)
       if !settings.verifySignatures {

@@ -191,7 +191,7 @@ final class Runtime {
       let answer: FacilitatorAnswer =
         response.status == .success
         ? .success
-        : .errors(response.errors.map { FacilitatorError(type: $0.type, message: $0.message) })
+        : .errors(response.errors.map { FacilitatorError(type: Self.cut($0.type), message: Self.cut($0.message)) })
       post(.answered(answer, connection: connection))
     case .jobRequest(let request, let raw): received(request, raw)
     case .jobCheated(let report, let raw): received(report, raw)
@@ -207,6 +207,9 @@ final class Runtime {
           "a message of \(text.count) bytes from the facilitator is ignored: \(reason)"))
     }
   }
+
+  /// The facilitator's words go to the journal and into the record, and may be megabytes.
+  private static func cut(_ text: String) -> String { Terminal.printable(text, limit: 300) }
 
   private func received(_ request: JobRequest, _ raw: [UInt8]) {
     guard let job = request.job else {

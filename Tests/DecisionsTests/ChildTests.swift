@@ -107,7 +107,7 @@ import Testing
     child.stop(grace: .seconds(100), at: at(2))
     child.hurry(at: at(3))
     #expect(child.demand(at: at(3)) == .signal(15, hung: false))
-    #expect(child.nextDeadline == at(8))
+    #expect(child.nextDeadline == at(4))
   }
 
   @Test func oneThatMisbehavesIsAbortedAndReplaced() {

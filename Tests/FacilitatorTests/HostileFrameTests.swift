@@ -159,7 +159,7 @@ import Testing
         switch FacilitatorMessage.classify(make()) {
         case .jobRequest(let request, _): _ = request.hashedPayload
         case .jobCheated(let report, _): _ = report.hashedPayload
-        case .response, .unsupported: exit(3)
+        case .response, .unreadableAnswer, .unsupported: exit(3)
         }
       }
     }
