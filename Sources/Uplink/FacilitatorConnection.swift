@@ -136,10 +136,11 @@ final class FacilitatorConnection {
     channel?.close(promise: nil)
   }
 
-  /// Ends the connection with a close frame of code 1000, which is sent before the socket is closed.
+  /// Ends the connection with a close frame of code 1000, which is sent before the socket is closed. One that is not
+  /// open yet has nobody to send it to.
   func close() {
+    guard step == .done, let channel else { return drop() }
     end()
-    guard let channel else { return }
     var data = channel.allocator.buffer(capacity: 2)
     data.write(webSocketErrorCode: .normalClosure)
     let socket = channel

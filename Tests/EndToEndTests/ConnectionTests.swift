@@ -220,6 +220,20 @@ extension EndToEnd {
       }
     }
 
+    @Test func aStopDoesNotWaitForASilentFacilitator() throws {
+      let server = try SilentServer()
+      defer { server.close() }
+      try onStage(connected: false) { settings in
+        settings.url = { _ in "ws://127.0.0.1:\(server.port)/ws/v0/" }
+      } _: { rehearsal in
+        let connection = try #require(server.accept())
+        // The request for the WebSocket has been sent.
+        #expect(try connection.read(upTo: 1) == Array("G".utf8))
+        #expect(try rehearsal.stopSupervisor().code == 0)
+        #expect(rehearsal.log.contains("uplink exited with code 0"))
+      }
+    }
+
     @Test func itComesBackWhenItIsClosedRightAfterItsAuthentication() throws {
       try onStage { settings in
         settings.facilitatorArguments = ["--close-code", "3000"]
