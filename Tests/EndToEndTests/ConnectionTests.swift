@@ -220,15 +220,16 @@ extension EndToEnd {
       }
     }
 
-    @Test func aStopDoesNotWaitForASilentFacilitator() throws {
+    /// With the first byte of the request for the WebSocket, or of TLS's handshake (RFC 8446, section 5.1).
+    @Test(arguments: [("ws", UInt8(ascii: "G")), ("wss", 22)])
+    func aStopDoesNotWaitForASilentFacilitator(scheme: String, first: UInt8) throws {
       let server = try SilentServer()
       defer { server.close() }
       try onStage(connected: false) { settings in
-        settings.url = { _ in "ws://127.0.0.1:\(server.port)/ws/v0/" }
+        settings.url = { _ in "\(scheme)://127.0.0.1:\(server.port)/ws/v0/" }
       } _: { rehearsal in
         let connection = try #require(server.accept())
-        // The request for the WebSocket has been sent.
-        #expect(try connection.read(upTo: 1) == Array("G".utf8))
+        #expect(try connection.read(upTo: 1) == [first])
         #expect(try rehearsal.stopSupervisor().code == 0)
         #expect(rehearsal.log.contains("uplink exited with code 0"))
       }
