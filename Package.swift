@@ -200,5 +200,7 @@ let package = Package(
       name: "DecisionsTests",
       dependencies: ["TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "StatusUpdates"],
       swiftSettings: strict),
+    .testTarget(
+      name: "StoreTests", dependencies: ["CSQLite", "Decisions", "Messages", "Store"], swiftSettings: strict),
   ]
 )

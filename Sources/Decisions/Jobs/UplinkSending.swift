@@ -34,6 +34,10 @@ extension UplinkCore {
 
   mutating func connectionLost(_ reason: String, disagreeing: Bool, at now: Moment) {
     let inFlight = outbox.inFlight
+    var what = "no connection to the facilitator"
+    if case .ready(let since) = session.state {
+      what = "the connection to the facilitator is lost after \((now.boot - since).wholeSeconds) s"
+    }
     let dead = outbox.connectionLost(disagreeing: disagreeing, at: now.boot)
     if let dead {
       bury(dead, "each connection was lost within 5 s of sending it, alone and three times over", at: now)
@@ -44,7 +48,7 @@ extension UplinkCore {
     // Once is a notice; an outage is a warning.
     log(
       session.attempts > Self.attemptsOfAnOutage ? .warning : .notice, .connectionLost,
-      "no connection to the facilitator: \(reason); \(inFlight) updates were in flight; "
+      "\(what): \(reason); \(inFlight) updates were in flight; "
         + "the next attempt is in \(delay.wholeMilliseconds) ms")
   }
 
