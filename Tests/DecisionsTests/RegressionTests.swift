@@ -60,18 +60,7 @@ import Testing
       connections += 1
       now = now + .seconds(61)
       outbox.connected(at: now)
-      var sent: [OutboxEntry] = []
-      connection: while true {
-        while let entry = outbox.next(at: now) { sent.append(entry) }
-        if sent.isEmpty {
-          // It is tried only on a connection that is known to work without it.
-          guard let probe = outbox.nextDeadline else { break }
-          now = probe
-          continue
-        }
-        if sent.removeFirst().job == job(1) { break connection }
-        if case .delivered(let entry, _) = outbox.answered(.success, at: now) { delivered.insert(entry.id.number) }
-      }
+      delivered.formUnion(outbox.answerAll(until: job(1), at: &now))
       if let entry = outbox.connectionLost(disagreeing: false, at: now) { dead.append(entry.id.number) }
     }
     #expect(dead == [1])

@@ -156,6 +156,20 @@ extension SpecsQueue {
     #expect(runs(uplink.does(.timeReached)).isEmpty)
   }
 
+  @Test func withoutAHookReportsOnRecordWaitForOne() {
+    var record = RecordModel()
+    record.carryOut(.insertCheat(CheatReport(number: 3, body: [1], signatureHash: [7]), at: WallTime(milliseconds: 0)))
+    let uplink = UplinkUnderTest(record: record, started: false)
+    uplink.start()
+    #expect(runs(uplink.settle()).isEmpty)
+    #expect(uplink.record.cheats.count == 1)
+    var settings = UplinkSettings.test()
+    settings.hasCheatHook = true
+    let later = UplinkUnderTest(settings, record: record, started: false)
+    later.start()
+    #expect(runs(later.settle()) == [3])
+  }
+
   @Test func oneReportThatTheHookCannotTakeHoldsUpNoOther() {
     var queue = HookQueue()
     var dice = Dice(seed: 1)

@@ -28,3 +28,23 @@ extension UplinkSettings {
       drainSeconds: 30)
   }
 }
+
+extension Outbox {
+  /// One connection on which everything is answered until that job's update comes, or nothing is left. Returns the
+  /// numbers of what was delivered.
+  mutating func answerAll(until poison: JobID, at now: inout Instant) -> Set<Int64> {
+    var delivered: Set<Int64> = []
+    var sent: [OutboxEntry] = []
+    while true {
+      while let entry = next(at: now) { sent.append(entry) }
+      if sent.isEmpty {
+        // A suspect is tried only on a connection that is known to work without it.
+        guard let probe = nextDeadline else { return delivered }
+        now = probe
+        continue
+      }
+      if sent.removeFirst().job == poison { return delivered }
+      if case .delivered(let entry, _) = answered(.success, at: now) { delivered.insert(entry.id.number) }
+    }
+  }
+}

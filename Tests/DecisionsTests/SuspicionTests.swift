@@ -127,17 +127,7 @@ import Testing
       connections += 1
       now = now + .seconds(61)
       outbox.connected(at: now)
-      var sent: [OutboxEntry] = []
-      connection: while true {
-        while let entry = outbox.next(at: now) { sent.append(entry) }
-        if sent.isEmpty {
-          guard let probe = outbox.nextDeadline else { break }
-          now = probe
-          continue
-        }
-        if sent.removeFirst().job == job(1) { break connection }
-        if case .delivered(let entry, _) = outbox.answered(.success, at: now) { delivered.insert(entry.id.number) }
-      }
+      delivered.formUnion(outbox.answerAll(until: job(1), at: &now))
       outbox.connectionLost(disagreeing: false, at: now)
       // One attempt at the next connection fails: nothing was in flight.
       outbox.connectionLost(disagreeing: false, at: now + .seconds(1))

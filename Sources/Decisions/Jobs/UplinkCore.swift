@@ -180,13 +180,14 @@ public struct UplinkCore: Sendable {
     queued = stored.queued
     dead = stored.dead
     for entry in stored.specs { specs.put(entry) }
-    for report in stored.cheats { hooks.put(report, at: now.boot) }
+    // Without a hook they wait in the record for one.
+    if settings.hasCheatHook {
+      for report in stored.cheats { hooks.put(report, at: now.boot) }
+    }
     let numbers = stored.specs.map(\.number) + stored.cheats.map(\.number)
     nextNumber = (numbers.max() ?? 0) + 1
     for job in stored.jobs {
-      let deadline =
-        job.deadline?.instant(inBoot: bootID, at: now)
-        ?? now.boot + .seconds(job.limitSeconds + settings.graceSeconds)
+      let deadline = job.deadline?.instant(inBoot: bootID, at: now) ?? now.boot + allowedTime(job.limitSeconds)
       jobs[job.job] = Job(
         phase: job.phase, statuses: job.statuses, limitSeconds: job.limitSeconds, deadline: deadline,
         command: job.command, exitStored: job.exitStored, signatureHash: job.signatureHash)
@@ -256,6 +257,9 @@ public struct UplinkCore: Sendable {
     if session.isReady { deadlines.append(outbox.nextDeadline) }
     return deadlines.compactMap(\.self).min()
   }
+
+  /// What a job has from now on until it must have ended.
+  func allowedTime(_ limitSeconds: Int) -> Duration { .seconds(limitSeconds + settings.graceSeconds) }
 
   mutating func note(deadline: Instant?) {
     guard let deadline else { return }

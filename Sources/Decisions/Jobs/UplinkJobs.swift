@@ -26,7 +26,7 @@ extension UplinkCore {
   private mutating func accept(_ request: Request, at now: Moment) {
     let entry = newEntry(request.job, .received, metadata: nil)
     // It must end even if it never comes to its dispatch, from which its time is counted anew.
-    let deadline = now.boot + .seconds(request.limitSeconds + settings.graceSeconds)
+    let deadline = now.boot + allowedTime(request.limitSeconds)
     note(deadline: deadline)
     jobs[request.job] = Job(
       phase: .accepted, statuses: JobStatusSet(.received), uncommitted: JobStatusSet(.received),
@@ -86,7 +86,7 @@ extension UplinkCore {
 
   mutating func listenerReady(_ id: JobID, at now: Moment) {
     guard let job = jobs[id], job.phase == .accepted, !refusingJobs else { return }
-    let allowed = Duration.seconds(job.limitSeconds + settings.graceSeconds)
+    let allowed = allowedTime(job.limitSeconds)
     let deadline = Deadline(
       boot: now.boot + allowed, bootID: bootID,
       wall: WallTime(milliseconds: now.wall.milliseconds + Int64(allowed.wholeMilliseconds)))

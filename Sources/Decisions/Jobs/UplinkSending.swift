@@ -75,8 +75,9 @@ extension UplinkCore {
 
   /// It was meant for something: what comes after it would be taken for the answer to the wrong one.
   mutating func unreadableAnswer(at now: Moment) {
-    let isAwaited = outbox.inFlight > 0 || session.state.name == "authenticating"
-    if isAwaited { dropConnection("an answer that cannot be read", disagreeing: true, at: now) }
+    if outbox.inFlight > 0 || session.isAuthenticating {
+      dropConnection("an answer that cannot be read", disagreeing: true, at: now)
+    }
   }
 
   private mutating func settle(_ outcome: Outbox.Outcome, at now: Moment) {

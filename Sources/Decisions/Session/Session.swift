@@ -54,6 +54,10 @@ public struct Session: Sendable {
     state = .waiting(until: now)
   }
 
+  public var isAuthenticating: Bool {
+    if case .authenticating = state { true } else { false }
+  }
+
   /// Connections and attempts that were lost since the last one that held.
   public var attempts: Int { backoff.attempts }
 
