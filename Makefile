@@ -8,7 +8,7 @@ programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelinkctl
 libexecdir = $(PREFIX)/lib/hordelink
 unitdir = $(PREFIX)/lib/systemd/system
 
-.PHONY: build test demo bench-signatures install lint format setup clean
+.PHONY: build test demo bench-signatures bench-backlog install lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -23,6 +23,10 @@ demo: build
 bench-signatures: setup
 	$(SWIFT) build -c release --product hordelink-bench-signatures
 	Benchmarks/signatures .build/release/hordelink-bench-signatures
+
+# What a backlog of a million updates costs, docs/benchmarks/backlog.md.
+bench-backlog: build
+	.build/release/hordelink-bench-backlog
 
 test: setup lint
 	$(SWIFT) build --build-tests

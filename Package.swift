@@ -38,6 +38,7 @@ let package = Package(
     .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
     .executable(name: "hordelink-demo", targets: ["Demo"]),
     .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
+    .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -113,7 +114,7 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "Configuration", "JSON", "MessagePack", "Messages", "Platform", "WorkerClient",
+        "Configuration", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Store", "WorkerClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], exclude: ["Program"], swiftSettings: strict),
     .executableTarget(
@@ -148,6 +149,9 @@ let package = Package(
       name: "Demo", dependencies: ["JSON", "Messages", "Platform", "Rehearsal"], swiftSettings: strict,
       linkerSettings: withRuntime),
 
+    .executableTarget(
+      name: "BacklogBenchmark", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "Store"],
+      path: "Benchmarks/Backlog", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
       name: "SignatureBenchmark", dependencies: ["Identity"], path: "Benchmarks/Signatures", swiftSettings: strict,
       linkerSettings: withRuntime),

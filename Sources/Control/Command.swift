@@ -9,9 +9,12 @@ public func runControl() { ControlCommand.main() }
 struct ControlCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "hordelinkctl",
-    abstract: "Asks a running hordelink how it is, and sends it a status by hand.",
+    abstract: "Asks a running hordelink how it is, and tells it what only a person can decide.",
     discussion: ControlFailure.help,
-    subcommands: [StatusCommand.self, JobsCommand.self, QueueCommand.self, SendCommand.self])
+    subcommands: [
+      StatusCommand.self, JobsCommand.self, QueueCommand.self, DeadCommand.self, SendCommand.self, DrainCommand.self,
+      BackupCommand.self,
+    ])
 
   @OptionGroup var location: Location
 }
@@ -26,8 +29,8 @@ struct StatusCommand: ParsableCommand {
     commandName: "status", abstract: "Shows the facilitator connection, the queue, and every process.",
     discussion: """
       The JSON object has `uplink`, null while Uplink does not answer, else {session, last_loss, open_jobs, queued, \
-      in_flight, delivered, dead}, and `children`, a list of {name, job, pid, generation, state, seconds_in_state, \
-      restarts_last_hour, last_death}. last_loss, job, pid and last_death are null when there is none.
+      in_flight, delivered, dead, record_bytes, full, draining}, and `children`, a list of {name, job, pid, generation, state, seconds_in_state, \
+      restarts_last_hour, last_death}. full is "record" or "disk" while updates wait for room. last_loss, full, job, pid and last_death are null when there is none.
 
       \(ControlFailure.help)
       """)
@@ -76,7 +79,7 @@ struct QueueCommand: ParsableCommand {
 }
 
 /// Shows what only Uplink knows.
-private func show(
+func show(
   _ query: UplinkQuery, _ location: Location, _ output: JSONOption, json: (UplinkReport?) -> String,
   text: (UplinkReport) -> String
 ) throws {

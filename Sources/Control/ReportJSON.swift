@@ -56,6 +56,38 @@ enum ReportJSON {
     ])
   }
 
+  /// `dead`.
+  static func dead(_ letters: [DeadLetter]) -> String {
+    text([
+      list("dead", letters) { letter in
+        [
+          JSONMember("id", .integer(letter.id)),
+          JSONMember("job", .string(letter.job.description)),
+          JSONMember("status", .string(letter.status.name)),
+          JSONMember("stored_at", .string(UTC.text(milliseconds: letter.storedAt))),
+          JSONMember("dead_since", .string(UTC.text(milliseconds: letter.deadSince))),
+          JSONMember("bytes", .integer(letter.bytes)),
+          list("history", letter.history) { attempt in
+            [
+              JSONMember("at", .string(UTC.text(milliseconds: attempt.at))),
+              JSONMember("error", .string(attempt.error)),
+            ]
+          },
+        ]
+      }
+    ])
+  }
+
+  /// `done` and `refused`.
+  static func settled(done: Int, _ refusals: [DeadLetterRefusal]) -> String {
+    text([
+      JSONMember("done", .integer(done)),
+      list("refused", refusals) { refusal in
+        [JSONMember("id", .integer(refusal.id)), JSONMember("reason", .string(refusal.reason))]
+      },
+    ])
+  }
+
   private static func uplink(_ report: UplinkReport?) -> JSONMember {
     guard let state = report?.state else { return JSONMember("uplink", .null) }
     return JSONMember(
@@ -68,6 +100,9 @@ enum ReportJSON {
         JSONMember("in_flight", .integer(state.inFlight)),
         JSONMember("delivered", .integer(state.delivered)),
         JSONMember("dead", .integer(state.dead)),
+        JSONMember("record_bytes", .integer(state.bytes)),
+        JSONMember("full", nonEmpty(state.full)),
+        JSONMember("draining", .bool(state.draining)),
       ]))
   }
 

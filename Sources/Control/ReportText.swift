@@ -28,8 +28,39 @@ enum ReportText {
       facilitator  \(Terminal.printable(state.session + loss))
       queue        \(state.queued) queued, \(state.inFlight) in flight, \(state.delivered) delivered, \
       \(state.dead) dead
-      jobs         \(state.openJobs) open
+      jobs         \(state.openJobs) open\(state.draining ? "; draining: no new ones are taken" : "")\(full(state))
       """
+  }
+
+  private static func full(_ state: UplinkState) -> String {
+    switch state.full {
+    case "": ""
+    case "disk": "\nrecord       the disk is full: new jobs are rejected and workers wait; make room on it"
+    default:
+      "\nrecord       full with \(state.bytes) bytes: new jobs are rejected and workers wait; see [outbox] max_rows and "
+        + "max_bytes"
+    }
+  }
+
+  /// Each dead letter with its history below it.
+  static func dead(_ letters: [DeadLetter]) -> String {
+    guard !letters.isEmpty else { return "there are no dead letters" }
+    var table = TextTable([("ID", .right), ("JOB", .left), ("STATUS", .left), ("BYTES", .right), ("DEAD SINCE", .left)])
+    for letter in letters {
+      table.add([
+        "\(letter.id)", letter.job.description, letter.status.name, "\(letter.bytes)",
+        UTC.text(milliseconds: letter.deadSince),
+      ])
+    }
+    let rows = table.text.split(separator: "\n", omittingEmptySubsequences: false)
+    var text = String(rows[0])
+    for (row, letter) in zip(rows.dropFirst(), letters) {
+      text += "\n" + row
+      for attempt in letter.history {
+        text += "\n    \(UTC.text(milliseconds: attempt.at))  \(Terminal.printable(attempt.error))"
+      }
+    }
+    return text
   }
 
   static func jobs(_ report: UplinkReport) -> String {

@@ -58,4 +58,6 @@ public enum JournalEvent: String, Sendable, Hashable, CaseIterable {
   case listenerMessage = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a1e"
   case cheatReported = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a1f"
   case entriesDropped = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a20"
+  case recordFull = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a21"
+  case serviceDraining = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a22"
 }

@@ -15,13 +15,13 @@ public enum ControlToSupervisor: Message {
 
   public var fields: [MessagePackValue] {
     switch self {
-    case .query(let query): [.int(Int64(query.rawValue))]
+    case .query(let query): [query.value]
     }
   }
 
   public init(kind: UInt8, fields: inout FieldReader) throws(FrameError) {
     switch kind {
-    case 1: self = .query(try fields.next("query") { $0.raw(UplinkQuery.init(rawValue:)) })
+    case 1: self = .query(try fields.part("query"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

@@ -3,7 +3,7 @@ import MessagePack
 /// Reads a message's fields one after the other, naming the one that is missing or wrong.
 public struct FieldReader {
   private var values: ArraySlice<MessagePackValue>
-  private let kind: UInt8
+  let kind: UInt8
 
   init(_ values: ArraySlice<MessagePackValue>, kind: UInt8) {
     self.values = values
@@ -40,6 +40,14 @@ public struct FieldReader {
       guard case .array(let values) = value else { return nil }
       let strings = values.compactMap { String($0) }
       return strings.count == values.count ? strings : nil
+    }
+  }
+
+  mutating func numbers(_ name: String) throws(FrameError) -> [Int] {
+    try next(name) { value in
+      guard case .array(let values) = value else { return nil }
+      let numbers = values.compactMap { Int($0) }
+      return numbers.count == values.count ? numbers : nil
     }
   }
 

@@ -60,6 +60,10 @@ public enum UplinkToListener: Message {
   case exitStored
   /// The job has a terminal status: whatever is new from here on is answered `job_closed`.
   case ended
+  /// The record is full: what was sent and is not stored is not heard, and nothing more is until `resume`.
+  case hold
+  /// There is room again: say hello, and send again what is not stored.
+  case resume
 
   public static var conversation: String { "Uplink to Listener" }
 
@@ -71,13 +75,15 @@ public enum UplinkToListener: Message {
     case .refused: 4
     case .exitStored: 5
     case .ended: 6
+    case .hold: 7
+    case .resume: 8
     }
   }
 
   public var fields: [MessagePackValue] {
     switch self {
     case .welcome(let ended): [.bool(ended)]
-    case .unknownJob, .exitStored, .ended: []
+    case .unknownJob, .exitStored, .ended, .hold, .resume: []
     case .stored(let number): [.number(number.number)]
     case .refused(let number, let code, let text):
       [.number(number.number), .string(code.rawValue), .string(text)]
@@ -96,6 +102,8 @@ public enum UplinkToListener: Message {
         try fields.string("message"))
     case 5: self = .exitStored
     case 6: self = .ended
+    case 7: self = .hold
+    case 8: self = .resume
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

@@ -1,10 +1,43 @@
 import MessagePack
 
 /// What hordelinkctl can ask of Uplink through the Supervisor.
-public enum UplinkQuery: UInt8, Sendable, Hashable {
-  case status = 1
-  case jobs = 2
-  case queue = 3
+public enum UplinkQuery: MessagePart, Hashable {
+  case status
+  case jobs
+  case queue
+  /// The dead letters behind that number, in the order of their numbers.
+  case dead(after: Int)
+  /// Send the dead letters of these numbers again.
+  case retry([Int])
+  /// Forget the dead letters of these numbers.
+  case drop([Int])
+  /// Take no new jobs, or take them again.
+  case drain(Bool)
+
+  public var fields: [MessagePackValue] {
+    switch self {
+    case .status: [.int(1)]
+    case .jobs: [.int(2)]
+    case .queue: [.int(3)]
+    case .dead(let number): [.int(4), .int(number)]
+    case .retry(let numbers): [.int(5), .array(numbers.map { .int($0) })]
+    case .drop(let numbers): [.int(6), .array(numbers.map { .int($0) })]
+    case .drain(let refuse): [.int(7), .bool(refuse)]
+    }
+  }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    switch try fields.int("query") {
+    case 1: self = .status
+    case 2: self = .jobs
+    case 3: self = .queue
+    case 4: self = .dead(after: try fields.int("after"))
+    case 5: self = .retry(try fields.numbers("dead letters"))
+    case 6: self = .drop(try fields.numbers("dead letters"))
+    case 7: self = .drain(try fields.bool("drain"))
+    default: throw .field("query", kind: fields.kind)
+    }
+  }
 }
 
 /// The facilitator connection and the outbox in a few words, for the status line and `hordelinkctl status`.
@@ -21,9 +54,17 @@ public struct UplinkState: MessagePart, Hashable {
   public var delivered: Int
   /// Updates given up on, kept as dead letters.
   public var dead: Int
+  /// What the record holds of its `max_bytes`, in bytes; of its `max_rows` it holds `queued` and `dead`.
+  public var bytes: Int
+  /// Why updates wait and jobs are turned away: `record` when it holds as much as it may, `disk` when the disk has no
+  /// room; empty when neither.
+  public var full: String
+  /// New jobs are refused because a person asked for it.
+  public var draining: Bool
 
   public init(
-    session: String, lastLoss: String, openJobs: Int, queued: Int, inFlight: Int, delivered: Int, dead: Int
+    session: String, lastLoss: String, openJobs: Int, queued: Int, inFlight: Int, delivered: Int, dead: Int,
+    bytes: Int = 0, full: String = "", draining: Bool = false
   ) {
     self.session = session
     self.lastLoss = lastLoss
@@ -32,12 +73,15 @@ public struct UplinkState: MessagePart, Hashable {
     self.inFlight = inFlight
     self.delivered = delivered
     self.dead = dead
+    self.bytes = bytes
+    self.full = full
+    self.draining = draining
   }
 
   public var fields: [MessagePackValue] {
     [
       .string(session), .string(lastLoss), .int(openJobs), .int(queued), .int(inFlight), .int(delivered),
-      .int(dead),
+      .int(dead), .int(bytes), .string(full), .bool(draining),
     ]
   }
 
@@ -49,6 +93,9 @@ public struct UplinkState: MessagePart, Hashable {
     inFlight = try fields.int("in flight")
     delivered = try fields.int("delivered")
     dead = try fields.int("dead")
+    bytes = try fields.int("bytes")
+    full = try fields.string("full")
+    draining = try fields.bool("draining")
   }
 }
 
@@ -121,21 +168,39 @@ public struct UplinkReport: MessagePart, Hashable {
   public var jobs: [JobReport]
   /// The head of the outbox, at most a thousand entries.
   public var queue: [QueueEntry]
+  /// Dead letters, a page of them.
+  public var dead: [DeadLetter]
+  /// How many dead letters were retried or dropped.
+  public var done: Int
+  /// Those that were not.
+  public var refusals: [DeadLetterRefusal]
 
-  public init(state: UplinkState, jobs: [JobReport] = [], queue: [QueueEntry] = []) {
+  public init(
+    state: UplinkState, jobs: [JobReport] = [], queue: [QueueEntry] = [], dead: [DeadLetter] = [], done: Int = 0,
+    refusals: [DeadLetterRefusal] = []
+  ) {
     self.state = state
     self.jobs = jobs
     self.queue = queue
+    self.dead = dead
+    self.done = done
+    self.refusals = refusals
   }
 
   public var fields: [MessagePackValue] {
-    [state.value, .array(jobs.map(\.value)), .array(queue.map(\.value))]
+    [
+      state.value, .array(jobs.map(\.value)), .array(queue.map(\.value)), .array(dead.map(\.value)), .int(done),
+      .array(refusals.map(\.value)),
+    ]
   }
 
   public init(fields: inout FieldReader) throws(FrameError) {
     state = try fields.part("state")
     jobs = try fields.parts("jobs")
     queue = try fields.parts("queue")
+    dead = try fields.parts("dead letters")
+    done = try fields.int("done")
+    refusals = try fields.parts("refusals")
   }
 }
 

@@ -23,6 +23,10 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var maxOpenJobs: Int
   /// How many updates may wait for the facilitator's answer at once.
   public var window: Int
+  /// How many updates the record holds that the facilitator has not accepted; beyond it workers wait.
+  public var maxRows: Int
+  /// How large they, and the requests of open jobs, may be together, in bytes.
+  public var maxBytes: Int
   /// The largest worker's frame, in bytes.
   public var maxFrameBytes: Int
   /// Jobs' commands only start the work elsewhere: exit 0 is not the end of the job.
@@ -36,7 +40,8 @@ public struct UplinkSettings: MessagePart, Hashable {
     stateDirectory: String, secure: Bool, host: String, port: Int, path: String, caFile: String? = nil,
     proxy: ProxySettings? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
     verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
-    maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false, drainSeconds: Int = 30,
+    maxRows: Int = 2_000_000, maxBytes: Int = 8 << 30, maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false,
+    drainSeconds: Int = 30,
     hasCheatHook: Bool = false
   ) {
     self.stateDirectory = stateDirectory
@@ -53,6 +58,8 @@ public struct UplinkSettings: MessagePart, Hashable {
     self.graceSeconds = graceSeconds
     self.maxOpenJobs = maxOpenJobs
     self.window = window
+    self.maxRows = maxRows
+    self.maxBytes = maxBytes
     self.maxFrameBytes = maxFrameBytes
     self.commandIsLauncher = commandIsLauncher
     self.drainSeconds = drainSeconds
@@ -63,7 +70,8 @@ public struct UplinkSettings: MessagePart, Hashable {
     [
       .string(stateDirectory), .bool(secure), .string(host), .int(port), .string(path), .optional(caFile),
       proxy.map { $0.value } ?? .null, .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
-      .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxFrameBytes),
+      .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxRows), .int(maxBytes),
+      .int(maxFrameBytes),
       .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook),
     ]
   }
@@ -83,6 +91,8 @@ public struct UplinkSettings: MessagePart, Hashable {
     graceSeconds = try fields.int("grace seconds")
     maxOpenJobs = try fields.int("open jobs")
     window = try fields.int("window")
+    maxRows = try fields.int("rows")
+    maxBytes = try fields.int("bytes")
     maxFrameBytes = try fields.int("frame bytes")
     commandIsLauncher = try fields.bool("launcher")
     drainSeconds = try fields.int("drain seconds")

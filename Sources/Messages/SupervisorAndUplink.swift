@@ -22,6 +22,8 @@ public enum SupervisorToUplink: Message {
   case hookExited(UInt64, CommandExit?)
   /// Read the hotkey's file and the certificates again.
   case reload
+  /// Take no new jobs, or take them again.
+  case refuseJobs(Bool)
 
   public static var conversation: String { "Supervisor to Uplink" }
 
@@ -37,6 +39,7 @@ public enum SupervisorToUplink: Message {
     case .query: 8
     case .hookExited: 9
     case .reload: 10
+    case .refuseJobs: 11
     }
   }
 
@@ -49,9 +52,10 @@ public enum SupervisorToUplink: Message {
     case .commandStarted(let job, let record): [.job(job), record.value]
     case .dispatchFailed(let job, let reason): [.job(job), .string(reason)]
     case .stop(let step): [.int(Int64(step.rawValue))]
-    case .query(let number, let query): [.number(number), .int(Int64(query.rawValue))]
+    case .query(let number, let query): [.number(number), query.value]
     case .hookExited(let number, let exit): [.number(number), exit?.value ?? .null]
     case .reload: []
+    case .refuseJobs(let refuse): [.bool(refuse)]
     }
   }
 
@@ -67,10 +71,10 @@ public enum SupervisorToUplink: Message {
     case 6: self = .dispatchFailed(try fields.job("job"), reason: try fields.string("reason"))
     case 7: self = .stop(try fields.next("step") { $0.raw(StopStep.init(rawValue:)) })
     case 8:
-      self = .query(
-        try fields.uint("number"), try fields.next("query") { $0.raw(UplinkQuery.init(rawValue:)) })
+      self = .query(try fields.uint("number"), try fields.part("query"))
     case 9: self = .hookExited(try fields.uint("number"), try fields.optionalPart("exit"))
     case 10: self = .reload
+    case 11: self = .refuseJobs(try fields.bool("refuse"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 
 /// Why the record cannot be read or written.
 public struct StoreError: Error, Hashable, CustomStringConvertible {
@@ -11,6 +12,9 @@ public struct StoreError: Error, Hashable, CustomStringConvertible {
   public var code: Int32
 
   public var description: String { "\(file): \(action): \(message)" }
+
+  /// The disk has no room. Source: https://sqlite.org/rescode.html#full
+  public var isFull: Bool { code & 0xff == SQLITE_FULL }
 }
 
 /// One connection to an SQLite database. Confined to one thread at a time.
@@ -23,10 +27,13 @@ final class Database {
   private var statements: [String: Statement] = [:]
 
   /// Opens the file, which is made where there is none.
-  init(file: String) throws(StoreError) {
+  ///
+  /// - Parameter mustExist: it is not made.
+  init(file: String, mustExist: Bool = false) throws(StoreError) {
     self.file = file
     var opened: OpaquePointer?
-    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+    let flags =
+      SQLITE_OPEN_READWRITE | (mustExist ? 0 : SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
     let code = sqlite3_open_v2(file, &opened, flags, nil)
     guard code == SQLITE_OK, let opened else {
       let message = String(cString: sqlite3_errstr(code))
@@ -75,8 +82,12 @@ final class Database {
     while try statement.step() {}
   }
 
-  /// How many rows the last statement changed.
-  var changes: Int { Int(sqlite3_changes64(handle)) }
+  /// Writes all that is committed into a file of its own, in place of an older one of that name, while others go on
+  /// reading and writing. Source: https://sqlite.org/lang_vacuum.html#vacuuminto
+  func copy(to other: String) throws(StoreError) {
+    unlink(other)
+    try run("VACUUM INTO ?", .text(other))
+  }
 
   func error(_ code: Int32, doing action: String) -> StoreError {
     StoreError(file: file, action: action, message: String(cString: sqlite3_errmsg(handle)), code: code)

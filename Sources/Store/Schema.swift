@@ -1,16 +1,18 @@
+import Glibc
+
 /// The tables of the record and their versions.
 enum Schema {
-  /// Of the schema below, kept in the file's user_version.
-  static let version: Int64 = 1
-
   /// "hord" in the file's header, so that file(1) and people can tell whose database it is.
   static let applicationID: Int64 = 0x686f_7264
 
-  /// `status` and `phase` hold the raw values of JobStatus and JobPhase; times are milliseconds since 1970, but
-  /// deadline_boot, which is nanoseconds since the boot `deadline_boot_id`.
+  /// What makes each version from the one before it, the first from nothing. What has been released never changes.
   ///
-  /// `state` of an update: 0 waits for the facilitator, 1 accepted by it, 2 dead letter.
-  static let tables = """
+  /// `status` and `phase` hold the raw values of JobStatus and JobPhase; times are milliseconds since 1970, but
+  /// deadline_boot, which is nanoseconds since the boot `deadline_boot_id`. `state` of an update: 0 waits for the
+  /// facilitator, 1 accepted by it, 2 dead letter, 3 dropped by a person. `expired` jobs have no updates any more but
+  /// dead letters. `meta` has the key `restored` in a backup.
+  static let migrations = [
+    """
     CREATE TABLE jobs (
       id INTEGER PRIMARY KEY,
       uuid TEXT NOT NULL UNIQUE,
@@ -58,29 +60,55 @@ enum Schema {
     ) STRICT;
     CREATE INDEX updates_waiting ON updates (id) WHERE state = 0;
     CREATE INDEX updates_dead ON updates (id) WHERE state = 2;
+    """,
     """
+    ALTER TABLE jobs ADD COLUMN ended_at INTEGER;
+    ALTER TABLE jobs ADD COLUMN expired INTEGER NOT NULL DEFAULT 0;
+    UPDATE jobs SET body = NULL, ended_at = (SELECT max(stored_at) FROM updates WHERE job = jobs.id) WHERE phase >= 2;
+    UPDATE updates SET metadata = NULL WHERE state = 1;
+    DROP INDEX jobs_open;
+    DROP INDEX jobs_closed;
+    CREATE INDEX jobs_open ON jobs (id) WHERE phase < 2;
+    CREATE INDEX jobs_ended ON jobs (ended_at) WHERE phase >= 2;
+    CREATE INDEX jobs_closed ON jobs (closed_at) WHERE phase = 3 AND expired = 0;
+    CREATE INDEX jobs_expired ON jobs (closed_at) WHERE expired = 1;
+    CREATE TABLE attempts (
+      update_id INTEGER NOT NULL REFERENCES updates (id) ON DELETE CASCADE,
+      at INTEGER NOT NULL,
+      error TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX attempts_of_update ON attempts (update_id);
+    INSERT INTO attempts (update_id, at, error)
+      SELECT id, coalesce(settled_at, stored_at), error FROM updates WHERE error IS NOT NULL;
+    ALTER TABLE updates DROP COLUMN error;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    """,
+  ]
 
-  /// Makes the tables in a new file, and refuses a file of another schema.
+  /// Of the newest schema, kept in the file's user_version.
+  static let version = Int64(migrations.count)
+
+  /// Makes the tables in a new file, brings an older schema up to this one after the file has been copied, and
+  /// refuses a newer one.
   static func prepare(_ database: Database) throws(StoreError) {
     let query = try database.statement("PRAGMA user_version")
     let found = try query.step() ? query.integer(0) : 0
     query.reset()
-    switch found {
-    case version: return
-    case 0:
-      try database.execute(
-        """
-        BEGIN IMMEDIATE;
-        \(tables)
-        PRAGMA application_id = \(applicationID);
-        PRAGMA user_version = \(version);
-        COMMIT
-        """)
-    default:
+    guard found != version else { return }
+    guard (0..<version).contains(found) else {
       throw StoreError(
         file: database.file, action: "opening the database",
-        message: "its schema is version \(found), and this release knows \(version) only: "
+        message: "its schema is version \(found), and this release knows up to \(version): "
           + "install the release that wrote it, or a later one", code: 0)
     }
+    if found > 0 { try database.copy(to: "\(database.file).v\(found)") }
+    try database.execute(
+      """
+      BEGIN IMMEDIATE;
+      \(migrations[Int(found)...].joined(separator: "\n"))
+      PRAGMA application_id = \(applicationID);
+      PRAGMA user_version = \(version);
+      COMMIT
+      """)
   }
 }

@@ -5,7 +5,7 @@ import Messages
 ///
 /// Confined to one thread at a time; every call blocks until the disk has answered.
 public final class Store {
-  private let database: Database
+  let database: Database
 
   /// Opens the record in that file, which is made where there is none.
   public init(file: String) throws(StoreError) {
@@ -30,86 +30,58 @@ public final class Store {
     }
   }
 
-  /// Makes one change. Only within `transaction`.
-  public func carryOut(_ operation: StoreOperation) throws(StoreError) {
-    switch operation {
-    case .insertJob(let job):
-      try database.run(
-        """
-        INSERT INTO jobs (uuid, phase, received_at, limit_seconds, signature_hash, body)
-        VALUES (?, ?, ?, ?, ?, ?)
-        """, .text(job.job.description), .phase(.accepted), .integer(job.receivedAt.milliseconds),
-        .integer(Int64(job.limitSeconds)), SQLValue(job.signatureHash), .blob(job.body))
-    case .insertUpdate(let entry, let at):
-      try database.run(
-        """
-        INSERT INTO updates (id, job, status, stored_at, metadata)
-        VALUES (?, (SELECT id FROM jobs WHERE uuid = ?), ?, ?, ?)
-        """, .integer(entry.id.number), .text(entry.job.description), .integer(Int64(entry.status.rawValue)),
-        .integer(at.milliseconds), SQLValue(entry.metadata))
-    case .setDispatching(let job, let deadline):
-      try database.run(
-        """
-        UPDATE jobs SET phase = ?, deadline_boot = ?, deadline_boot_id = ?, deadline_wall = ? WHERE uuid = ?
-        """, .phase(.dispatching), .integer(deadline.boot.nanoseconds), .text(deadline.bootID),
-        .integer(deadline.wall.milliseconds), .text(job.description))
-    case .setCommand(let job, let record):
-      try database.run(
-        "UPDATE jobs SET command_pid = ?, command_start = ?, command_boot_id = ? WHERE uuid = ?",
-        .integer(Int64(record.pid)), .integer(Int64(clamping: record.startTime)), .text(record.bootID),
-        .text(job.description))
-    case .setExit(let job, let exit):
-      try database.run(
-        "UPDATE jobs SET exit_stored = 1, exit_code = ?, exit_signal = ? WHERE uuid = ?",
-        .optional(exit.code), .optional(exit.signal), .text(job.description))
-    case .setPhase(let job, let phase):
-      try database.run("UPDATE jobs SET phase = ? WHERE uuid = ?", .phase(phase), .text(job.description))
-    case .retire(let id, let at):
-      try database.run(
-        "UPDATE updates SET state = 1, settled_at = ? WHERE id = ?", .integer(at.milliseconds),
-        .integer(id.number))
-    case .countAttempt(let id, let attempts, let error):
-      try database.run(
-        "UPDATE updates SET attempts = ?, error = ? WHERE id = ?", .integer(Int64(attempts)), .text(error),
-        .integer(id.number))
-    case .bury(let id, let attempts, let error, let at):
-      try database.run(
-        "UPDATE updates SET state = 2, attempts = ?, error = ?, settled_at = ? WHERE id = ?",
-        .integer(Int64(attempts)), .text(error), .integer(at.milliseconds), .integer(id.number))
-    case .putSpecs(let entry):
-      try database.run(
-        "INSERT OR REPLACE INTO specs (number, miner, batch, specs) VALUES (?, ?, ?, ?)",
-        .integer(Int64(clamping: entry.number)), .text(entry.specs.minerHotkey), .text(entry.specs.batchID),
-        .blob(entry.specs.specs))
-    case .dropSpecs(let number):
-      try database.run("DELETE FROM specs WHERE number = ?", .integer(Int64(clamping: number)))
-    case .insertCheat(let report, let at):
-      try database.run(
-        "INSERT OR IGNORE INTO cheats (number, signature_hash, received_at, body) VALUES (?, ?, ?, ?)",
-        .integer(Int64(clamping: report.number)), .blob(report.signatureHash), .integer(at.milliseconds),
-        .blob(report.body))
-    case .dropCheat(let number):
-      try database.run("DELETE FROM cheats WHERE number = ?", .integer(Int64(clamping: number)))
-    case .close(let job, let at):
-      try database.run(
-        "UPDATE jobs SET phase = ?, closed_at = ?, body = NULL WHERE uuid = ?", .phase(.closed),
-        .integer(at.milliseconds), .text(job.description))
-    }
-  }
-
   // MARK: Reading
 
-  /// What Uplink must know when it starts: every open job, and those closed since `recently`.
-  public func load(closedSince recently: WallTime) throws(StoreError) -> StoredState {
+  /// What Uplink must know when it starts.
+  ///
+  /// - Parameters:
+  ///   - recently: jobs that ended since are among it.
+  ///   - bootID: of the boot that is running: jobs of it whose command may still run are among it.
+  public func load(endedSince recently: WallTime, bootID: String) throws(StoreError) -> StoredState {
+    var jobs = try self.jobs("jobs.phase < 2", [])
+    jobs += try self.jobs("jobs.phase >= 2 AND ended_at > ?", [.integer(recently.milliseconds)])
+    let known = Set(jobs.map(\.job))
+    jobs += try self.jobs(
+      "jobs.phase >= 2 AND exit_stored = 0 AND command_pid IS NOT NULL AND command_boot_id = ? AND ended_at > ?",
+      [.text(bootID), .integer((recently - .seconds(Self.leftoverSeconds)).milliseconds)]
+    ).filter { !known.contains($0.job) }
+    let (queued, queuedBytes) = try totals("state = 0")
+    let (dead, deadBytes) = try totals("state = 2")
+    return StoredState(
+      jobs: jobs, nextUpdate: UpdateID(try number("SELECT coalesce(max(id), 0) + 1 FROM updates")),
+      queued: queued, dead: dead, bytes: queuedBytes + deadBytes,
+      isRestored: try number("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'restored')") != 0,
+      specs: try specs(), cheats: try cheats())
+  }
+
+  /// For how long a command that was left running is looked for.
+  private static let leftoverSeconds = 86_400
+
+  /// How many updates there are in that state, and what they take.
+  private func totals(_ condition: String) throws(StoreError) -> (rows: Int, bytes: Int) {
+    let row = try database.statement(
+      "SELECT count(*), coalesce(sum(coalesce(length(metadata), 0)), 0) FROM updates WHERE \(condition)")
+    defer { row.reset() }
+    guard try row.step() else { return (0, 0) }
+    let rows = Int(row.integer(0))
+    return (rows, Int(row.integer(1)) + rows * OutboxEntry.overhead)
+  }
+
+  /// A job, whatever has become of it; nil when it is not on record.
+  public func job(_ id: JobID) throws(StoreError) -> StoredJob? {
+    try jobs("uuid = ?", [.text(id.description)]).first
+  }
+
+  private func jobs(_ condition: String, _ values: [SQLValue]) throws(StoreError) -> [StoredJob] {
     var jobs: [StoredJob] = []
     let rows = try database.statement(
       """
       SELECT uuid, phase, limit_seconds, deadline_boot, deadline_boot_id, deadline_wall, command_pid,
         command_start, command_boot_id, exit_stored, signature_hash,
-        (SELECT sum(1 << status) FROM updates WHERE job = jobs.id)
-      FROM jobs WHERE phase < 3 OR (phase = 3 AND closed_at > ?) ORDER BY id
+        (SELECT sum(1 << status) FROM updates WHERE job = jobs.id), coalesce(length(body), 0)
+      FROM jobs WHERE \(condition) ORDER BY id
       """)
-    try rows.bind([.integer(recently.milliseconds)])
+    try rows.bind(values)
     while try rows.step() {
       guard let job = JobID(rows.text(0)), let phase = JobPhase(rawValue: UInt8(clamping: rows.integer(1)))
       else {
@@ -121,13 +93,9 @@ public final class Store {
         StoredJob(
           job: job, phase: phase, statuses: JobStatusSet(rawValue: UInt16(clamping: rows.integer(11))),
           limitSeconds: Int(rows.integer(2)), deadline: deadline(rows), command: command(rows),
-          exitStored: rows.integer(9) != 0, signatureHash: rows.blob(10)))
+          exitStored: rows.integer(9) != 0, signatureHash: rows.blob(10), bodyBytes: Int(rows.integer(12))))
     }
-    return StoredState(
-      jobs: jobs, nextUpdate: UpdateID(try number("SELECT coalesce(max(id), 0) + 1 FROM updates")),
-      queued: Int(try number("SELECT count(*) FROM updates WHERE state = 0")),
-      dead: Int(try number("SELECT count(*) FROM updates WHERE state = 2")), specs: try specs(),
-      cheats: try cheats())
+    return jobs
   }
 
   private func specs() throws(StoreError) -> [SpecsEntry] {
@@ -222,12 +190,5 @@ public final class Store {
     defer { row.reset() }
     guard try row.step() else { return (false, false) }
     return (row.integer(0) != 0, row.integer(1) != 0)
-  }
-}
-
-extension SQLValue {
-  fileprivate static func phase(_ phase: JobPhase) -> SQLValue { .integer(Int64(phase.rawValue)) }
-  fileprivate static func optional(_ number: Int32?) -> SQLValue {
-    number.map { .integer(Int64($0)) } ?? .null
   }
 }

@@ -19,6 +19,7 @@ extension UplinkSettings {
       hotkeyFile: configuration.identity.hotkeyFile, trustedSigners: configuration.jobs.trustedSigners,
       verifySignatures: configuration.jobs.verifySignatures, graceSeconds: configuration.jobs.graceSeconds,
       maxOpenJobs: configuration.jobs.maxOpen, window: configuration.outbox.window,
+      maxRows: configuration.outbox.maxRows, maxBytes: configuration.outbox.maxBytes,
       maxFrameBytes: configuration.channel.maxFrameBytes,
       commandIsLauncher: configuration.dispatch.commandIs == .launcher,
       drainSeconds: configuration.stopping.drainSeconds,
@@ -114,9 +115,7 @@ enum ConfigurationCheck {
     if let mode = try? Files.mode(file), let warning = HotkeyFile.warning(path: file, mode: mode) {
       remarks.append(warning)
     }
-    for key in ["outbox.max_rows", "outbox.max_bytes", "metrics.listen"] where configuration.lines[key] != nil {
-      remarks.append("\(key) has no effect in this release")
-    }
+    if configuration.lines["metrics.listen"] != nil { remarks.append("metrics.listen has no effect in this release") }
     return remarks
   }
 }

@@ -66,7 +66,7 @@ enum Program {
     let seed = generator.next()
 
     try storeThread.start(
-      file: settings.stateDirectory + "/hordelink.db",
+      directory: settings.stateDirectory, bootID: bootID,
       opened: { stored in
         loop.execute {
           let runtime = Runtime(

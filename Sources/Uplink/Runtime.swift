@@ -76,7 +76,7 @@ final class Runtime {
   func start(control: any NIOCore.Channel) {
     self.control = control
     busy = true
-    for action in core.start() { carryOut(action) }
+    for action in core.start(at: Self.now) { carryOut(action) }
     busy = false
     post(.timeReached)
   }
@@ -157,6 +157,11 @@ final class Runtime {
           events.append(.committed(what))
         case .loaded(let entries, let more): events.append(.loaded(entries, more: more))
         case .bodyLoaded(let job, let body): events.append(.bodyLoaded(job, body))
+        case .jobLoaded(let job, let stored): events.append(.jobLoaded(job, stored))
+        case .deadLoaded(let question, let letters): events.append(.deadLoaded(question, letters))
+        case .deadFound(let request, let found): events.append(.deadFound(request, found))
+        case .expired(let count): events.append(.expired(count))
+        case .disk(let isFull): events.append(.disk(isFull: isFull))
         case .lookedUp(let request, let known, let replay):
           events.append(
             .requested(
@@ -272,6 +277,12 @@ final class Runtime {
     case .load(let id, let limit):
       storeThread.ask(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes))
     case .loadBody(let job): storeThread.ask(.loadBody(job))
+    case .loadJob(let job): storeThread.ask(.loadJob(job))
+    case .loadDead(let question, let id): storeThread.ask(.loadDead(question, after: id))
+    case .lookUpDead(let request): storeThread.ask(.lookUpDead(request))
+    case .expire(let closed, let forgotten, let limit):
+      storeThread.ask(.expire(closedBefore: closed, forgottenBefore: forgotten, limit: limit))
+    case .checkDisk: storeThread.ask(.checkDisk)
     case .toSupervisor(let message): tell(message)
     case .toListener(let id, let message):
       if let channel = listeners[id] { write(message, to: channel) }

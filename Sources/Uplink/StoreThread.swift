@@ -11,7 +11,21 @@ final class StoreThread: Sendable {
     case commit([StoreOperation], then: UplinkCore.AfterCommit)
     case load(after: UpdateID, limit: Int, bytes: Int)
     case loadBody(JobID)
+    case loadJob(JobID)
     case lookUp(JobRequested)
+    case loadDead(UInt64, after: UpdateID)
+    case lookUpDead(DeadLetterRequest)
+    case expire(closedBefore: WallTime, forgottenBefore: WallTime, limit: Int)
+    /// Make the reserve again, if the disk has the room.
+    case checkDisk
+
+    var writes: Bool {
+      switch self {
+      case .commit(let operations, _): !operations.isEmpty
+      case .expire: true
+      default: false
+      }
+    }
   }
 
   /// What it found, or did.
@@ -19,7 +33,12 @@ final class StoreThread: Sendable {
     case committed(UplinkCore.AfterCommit)
     case loaded([OutboxEntry], more: Bool)
     case bodyLoaded(JobID, [UInt8]?)
+    case jobLoaded(JobID, StoredJob?)
     case lookedUp(JobRequested, known: Bool, replay: Bool)
+    case deadLoaded(UInt64, [DeadLetter])
+    case deadFound(DeadLetterRequest, [FoundDeadLetter])
+    case expired(Int)
+    case disk(isFull: Bool)
   }
 
   private let mailbox = Mailbox<Request>()
@@ -31,18 +50,29 @@ final class StoreThread: Sendable {
   ///   - report: is called on that thread with what came of each batch, in the order of the requests; nothing of
   ///     a batch is told before all of it is durable. After an error the thread is over.
   func start(
-    file: String, opened: @escaping @Sendable (StoredState) -> Void,
+    directory: String, bootID: String, opened: @escaping @Sendable (StoredState) -> Void,
     report: @escaping @Sendable (Result<[Outcome], StoreError>) -> Void
   ) throws(SystemError) {
     let mailbox = mailbox
     try BackgroundThread.start {
       do throws(StoreError) {
         // Made here, so that it never leaves this thread.
-        let store = try Store(file: file)
-        let recently = Clock.wallMilliseconds - Int64(UplinkCore.memory.wholeMilliseconds)
-        opened(try store.load(closedSince: WallTime(milliseconds: recently)))
+        let reserve = Reserve(directory: directory)
+        let (store, state) = try Self.withReserve(reserve) { () throws(StoreError) in
+          let store = try Store(file: directory + "/hordelink.db")
+          let now = WallTime(milliseconds: Clock.wallMilliseconds)
+          return (store, try store.load(endedSince: now - UplinkCore.memory, bootID: bootID))
+        } lost: {
+        }
+        opened(state)
+        if !reserve.make() { report(.success([.disk(isFull: true)])) }
         while let (requests, _) = mailbox.takeAll() {
-          report(.success(try Self.carryOut(requests, in: store)))
+          let outcomes = try Self.withReserve(reserve) { () throws(StoreError) in
+            try Self.carryOut(requests, in: store, reserve)
+          } lost: {
+            report(.success([.disk(isFull: true)]))
+          }
+          report(.success(outcomes))
         }
       } catch {
         report(.failure(error))
@@ -52,18 +82,35 @@ final class StoreThread: Sendable {
 
   func ask(_ request: Request) { mailbox.put(request) }
 
-  private static func carryOut(_ requests: [Request], in store: Store) throws(StoreError) -> [Outcome] {
-    let writes = requests.contains { if case .commit(let operations, _) = $0 { !operations.isEmpty } else { false } }
+  /// Does it, and once more with the room of the reserve if the disk has none.
+  private static func withReserve<Result>(
+    _ reserve: Reserve, _ body: () throws(StoreError) -> Result, lost: () -> Void
+  ) throws(StoreError) -> Result {
+    do throws(StoreError) {
+      return try body()
+    } catch {
+      guard error.isFull, reserve.giveUp() else { throw error }
+      let result = try body()
+      lost()
+      return result
+    }
+  }
+
+  private static func carryOut(
+    _ requests: [Request], in store: Store, _ reserve: Reserve
+  ) throws(StoreError) -> [Outcome] {
     func all() throws(StoreError) -> [Outcome] {
       var outcomes: [Outcome] = []
       outcomes.reserveCapacity(requests.count)
-      for request in requests { outcomes.append(try carryOut(request, in: store)) }
+      for request in requests { outcomes.append(try carryOut(request, in: store, reserve)) }
       return outcomes
     }
-    return writes ? try store.transaction(all) : try all()
+    return requests.contains(where: \.writes) ? try store.transaction(all) : try all()
   }
 
-  private static func carryOut(_ request: Request, in store: Store) throws(StoreError) -> Outcome {
+  private static func carryOut(
+    _ request: Request, in store: Store, _ reserve: Reserve
+  ) throws(StoreError) -> Outcome {
     switch request {
     case .commit(let operations, let what):
       for operation in operations { try store.carryOut(operation) }
@@ -72,6 +119,13 @@ final class StoreThread: Sendable {
       let (entries, more) = try store.waiting(after: id, limit: limit, bytes: bytes)
       return .loaded(entries, more: more)
     case .loadBody(let job): return .bodyLoaded(job, try store.body(of: job))
+    case .loadJob(let job): return .jobLoaded(job, try store.job(job))
+    case .loadDead(let question, let after):
+      return .deadLoaded(question, try store.deadLetters(after: after, limit: DeadLetter.page))
+    case .lookUpDead(let request): return .deadFound(request, try store.findDead(request.letters))
+    case .expire(let closed, let forgotten, let limit):
+      return .expired(try store.expire(closedBefore: closed, forgottenBefore: forgotten, limit: limit))
+    case .checkDisk: return .disk(isFull: !reserve.make())
     case .lookUp(let request):
       let (known, replay) = try store.lookUp(request.job, signatureHash: request.signatureHash)
       return .lookedUp(request, known: known, replay: replay)

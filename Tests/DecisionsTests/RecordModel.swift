@@ -6,7 +6,7 @@ import Testing
 /// The durable record, as plain values, with its rules: a job once, a status of a job once, one terminal status
 /// a job, nothing behind it.
 struct RecordModel {
-  enum State { case queued, accepted, dead }
+  enum State { case queued, accepted, dead, dropped }
 
   struct Update {
     var entry: OutboxEntry
@@ -19,6 +19,7 @@ struct RecordModel {
     var deadline: Deadline?
     var command: CommandRecord?
     var exit: CommandExit?
+    var endedAt: WallTime?
     var closedAt: WallTime?
   }
 
@@ -27,6 +28,7 @@ struct RecordModel {
   private(set) var queuedCount = 0
   private(set) var specs: [SpecsEntry] = []
   private(set) var cheats: [CheatReport] = []
+  var isRestored = false
   private var places: [UpdateID: Int] = [:]
   private var placesOfJob: [JobID: [Int]] = [:]
 
@@ -52,11 +54,29 @@ struct RecordModel {
     case .setExit(let job, let exit):
       #expect(jobs[job]?.exit == nil, "its exit is stored twice")
       jobs[job]?.exit = exit
-    case .setPhase(let job, let phase): jobs[job]?.phase = phase
+    case .end(let job, let at):
+      jobs[job]?.phase = .ended
+      jobs[job]?.endedAt = at
+      jobs[job]?.new.body = []
     case .retire(let id, _): set(id, .accepted)
-    case .countAttempt(let id, let attempts, _):
+    case .countAttempt(let id, let attempts, _, _):
       if let index = places[id] { updates[index].entry.attempts = attempts }
     case .bury(let id, _, _, _): set(id, .dead)
+    case .revive(let id):
+      guard let index = places[id], updates[index].state == .dead else {
+        Issue.record("update \(id) is no dead letter")
+        return
+      }
+      updates[index].state = .queued
+      updates[index].entry.attempts = 0
+      queuedCount += 1
+    case .dropDead(let id, _):
+      guard let index = places[id], updates[index].state == .dead else {
+        Issue.record("update \(id) is no dead letter")
+        return
+      }
+      updates[index].state = .dropped
+    case .clearRestored: isRestored = false
     case .putSpecs(let entry):
       specs.removeAll { $0.specs.minerHotkey == entry.specs.minerHotkey }
       specs.append(entry)
@@ -97,19 +117,34 @@ struct RecordModel {
     return (Array(waiting.prefix(limit)), waiting.count > limit)
   }
 
+  func findDead(_ ids: [UpdateID]) -> [FoundDeadLetter] {
+    ids.compactMap { id in
+      guard let index = places[id], updates[index].state == .dead else { return nil }
+      let entry = updates[index].entry
+      return FoundDeadLetter(
+        entry: entry,
+        terminalIsAccepted: updates(of: entry.job).contains { $0.state == .accepted && $0.entry.status.isTerminal })
+    }
+  }
+
+  func storedJob(_ id: JobID) -> StoredJob? {
+    guard let job = jobs[id] else { return nil }
+    return StoredJob(
+      job: id, phase: job.phase, statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
+      limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command,
+      exitStored: job.exit != nil, signatureHash: job.new.signatureHash, bodyBytes: job.new.body.count)
+  }
+
   /// What an Uplink that starts finds.
   func stored(at now: Moment) -> StoredState {
-    let remembered = now.wall.milliseconds - Int64(UplinkCore.memory.wholeMilliseconds)
-    let found = jobs.values.filter { $0.closedAt.map { $0.milliseconds > remembered } ?? true }
+    let recently = (now.wall - UplinkCore.memory).milliseconds
+    let found = jobs.filter { _, job in
+      job.endedAt.map { $0.milliseconds > recently || job.exit == nil && job.command != nil } ?? true
+    }
+    let held = updates.filter { $0.state == .queued || $0.state == .dead }
     return StoredState(
-      jobs: found.map { job in
-        StoredJob(
-          job: job.new.job, phase: job.phase,
-          statuses: statuses(of: job.new.job).reduce(into: []) { $0.insert(JobStatusSet($1)) },
-          limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command,
-          exitStored: job.exit != nil, signatureHash: job.new.signatureHash)
-      },
+      jobs: found.keys.compactMap { storedJob($0) },
       nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: queued.count, dead: dead.count,
-      specs: specs, cheats: cheats)
+      bytes: held.map(\.entry.size).reduce(0, +), isRestored: isRestored, specs: specs, cheats: cheats)
   }
 }

@@ -125,11 +125,19 @@ extension SpecsQueue {
     let uplink = UplinkUnderTest()
     uplink.listener(9, .hello(nil))
     uplink.listener(9, .specs(SequenceNumber(1), specs("a", bytes: SpecsQueue.byteCapacity - 1000)))
-    uplink.listener(9, .specs(SequenceNumber(2), specs("b", bytes: 5000)))
-    uplink.listener(9, .specs(SequenceNumber(3), specs("c")))
+    let held = uplink.listener(9, .specs(SequenceNumber(2), specs("b", bytes: 5000)))
+    #expect(held.effects == [.toListener(ConnectionID(9), .hold)])
+    // What was under way when it was told to wait is not heard.
+    #expect(uplink.listener(9, .specs(SequenceNumber(3), specs("c"))).effects.isEmpty)
     #expect(stored(uplink.settle()) == [SequenceNumber(1)])
     uplink.connect()
-    uplink.does(.ponged(.max, connection: uplink.connection))
+    let roomy = uplink.does(.ponged(.max, connection: uplink.connection))
+    #expect(roomy.contains(.toListener(ConnectionID(9), .resume)))
+    // Nor is what it sends before it begins again.
+    #expect(uplink.listener(9, .specs(SequenceNumber(3), specs("c"))).effects.isEmpty)
+    uplink.listener(9, .hello(nil))
+    uplink.listener(9, .specs(SequenceNumber(2), specs("b", bytes: 5000)))
+    uplink.listener(9, .specs(SequenceNumber(3), specs("c")))
     #expect(stored(uplink.settle()) == [SequenceNumber(2), SequenceNumber(3)])
   }
 

@@ -19,12 +19,14 @@ func errors(_ type: String) -> FacilitatorAnswer {
 
 extension UplinkSettings {
   static func test(
-    graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256, launcher: Bool = false
+    graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256, maxRows: Int = 2_000_000,
+    maxBytes: Int = 8 << 30, launcher: Bool = false
   ) -> UplinkSettings {
     UplinkSettings(
       stateDirectory: "/s", secure: true, host: "h", port: 443, path: "/", hotkeyFile: "/k",
       trustedSigners: [],
-      graceSeconds: graceSeconds, maxOpenJobs: maxOpenJobs, window: window, commandIsLauncher: launcher,
+      graceSeconds: graceSeconds, maxOpenJobs: maxOpenJobs, window: window, maxRows: maxRows, maxBytes: maxBytes,
+      commandIsLauncher: launcher,
       drainSeconds: 30)
   }
 }

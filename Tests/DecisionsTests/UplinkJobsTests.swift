@@ -249,10 +249,14 @@ import Testing
       uplink.facilitator(.success)
       uplink.settle()
     }
+    uplink.does(.listenerGone(one))
     uplink.pass(61)
     uplink.does(.timeReached)
     #expect(uplink.core.jobs.isEmpty && uplink.core.remembered.isEmpty)
-    #expect(uplink.listener(9, .hello(job(1))).said == [.toListener(ConnectionID(9), .unknownJob)])
+    // Whoever comes late is answered from the record.
+    uplink.listener(9, .hello(job(1)))
+    #expect(uplink.settle().said == [.toListener(ConnectionID(9), .welcome(ended: true))])
+    #expect(uplink.update(9, 1, .completed).effects == [.toListener(ConnectionID(9), stored(1))])
   }
 
   // MARK: Listeners
@@ -262,7 +266,8 @@ import Testing
     uplink.request(job(1))
     uplink.settle()
     #expect(uplink.listener(1, .hello(job(1))).effects == [.toListener(one, .welcome(ended: false))])
-    #expect(uplink.listener(2, .hello(job(2))).effects == [.toListener(ConnectionID(2), .unknownJob)])
+    uplink.listener(2, .hello(job(2)))
+    #expect(uplink.settle().effects == [.toListener(ConnectionID(2), .unknownJob)])
     #expect(uplink.listener(3, .hello(nil)).effects == [.toListener(ConnectionID(3), .welcome(ended: false))])
   }
 

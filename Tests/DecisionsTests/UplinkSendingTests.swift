@@ -121,7 +121,7 @@ import Testing
     for (attempt, wait) in [1.0, 10, 60].enumerated() {
       let refused = uplink.facilitator(errors("job.not_found"))
       guard case .commit(let operations, _) = refused.effects.first,
-        case .countAttempt(UpdateID(1), let attempts, let error) = operations.first
+        case .countAttempt(UpdateID(1), let attempts, let error, _) = operations.first
       else {
         Issue.record("\(refused)")
         return

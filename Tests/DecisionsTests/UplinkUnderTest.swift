@@ -10,6 +10,9 @@ final class UplinkUnderTest {
     case commit([StoreOperation], UplinkCore.AfterCommit)
     case load(UpdateID, Int)
     case body(JobID)
+    case job(JobID)
+    case deadFound(DeadLetterRequest)
+    case expire
   }
 
   private struct Sent: Hashable {
@@ -50,7 +53,7 @@ final class UplinkUnderTest {
   // MARK: Events
 
   @discardableResult
-  func start() -> [UplinkCore.Action] { carryOut(core.start()) }
+  func start() -> [UplinkCore.Action] { carryOut(core.start(at: now)) }
 
   @discardableResult
   func does(_ event: UplinkCore.Event) -> [UplinkCore.Action] {
@@ -131,7 +134,10 @@ final class UplinkUnderTest {
       return does(.loaded(entries, more: more))
     case .body(let job):
       let stored = record.jobs[job]
-      return does(.bodyLoaded(job, stored?.phase == .closed ? nil : stored?.new.body))
+      return does(.bodyLoaded(job, stored?.endedAt != nil ? nil : stored?.new.body))
+    case .job(let job): return does(.jobLoaded(job, record.storedJob(job)))
+    case .deadFound(let request): return does(.deadFound(request, record.findDead(request.letters)))
+    case .expire: return does(.expired(0))
     }
   }
 
@@ -164,6 +170,9 @@ final class UplinkUnderTest {
       case .commit(let operations, let then): waiting.append(.commit(operations, then))
       case .load(let id, let limit): waiting.append(.load(id, limit))
       case .loadBody(let job): waiting.append(.body(job))
+      case .loadJob(let job): waiting.append(.job(job))
+      case .lookUpDead(let request): waiting.append(.deadFound(request))
+      case .expire: waiting.append(.expire)
       case .connect(let number): connection = number
       case .send(let job, let status, _):
         guard record.jobs[job] != nil else {
@@ -212,7 +221,7 @@ extension [UplinkCore.Action] {
   var said: [UplinkCore.Action] {
     effects.filter {
       switch $0 {
-      case .commit, .load, .loadBody: false
+      case .commit, .load, .loadBody, .loadJob: false
       default: true
       }
     }

@@ -16,8 +16,12 @@ enum Samples {
     CommandExit(code: .max, signal: .min, stderrTail: [UInt8](repeating: 1, count: Limits.stderrTailBytes)),
   ]
   static let record = CommandRecord(pid: .max, startTime: .max, bootID: "é")
+  static let queries: [UplinkQuery] = [
+    .status, .jobs, .queue, .dead(after: 7), .retry([1, 2]), .drop([]), .drain(true),
+  ]
   static let state = UplinkState(
-    session: "ready", lastLoss: "", openJobs: 1, queued: .max, inFlight: 0, delivered: .min, dead: 3)
+    session: "ready", lastLoss: "", openJobs: 1, queued: .max, inFlight: 0, delivered: .min, dead: 3,
+    bytes: .max, full: "disk", draining: true)
   static let settings = [
     UplinkSettings(
       stateDirectory: "/s", secure: true, host: "h", port: 443, path: "/ws/v0/", hotkeyFile: "",
@@ -26,7 +30,8 @@ enum Samples {
       stateDirectory: "", secure: false, host: "::1", port: 0, path: "", caFile: "/ca",
       proxy: ProxySettings(host: "::1", port: .max, credentials: "u:é"),
       heartbeatSeconds: 1, hotkeyFile: "/k", trustedSigners: ["a", "", "é"], verifySignatures: false,
-      graceSeconds: 2, maxOpenJobs: 3, window: 4, maxFrameBytes: 5, commandIsLauncher: true, drainSeconds: 6,
+      graceSeconds: 2, maxOpenJobs: 3, window: 4, maxRows: 8, maxBytes: 9, maxFrameBytes: 5, commandIsLauncher: true,
+      drainSeconds: 6,
       hasCheatHook: true),
   ]
   static let reports = [
@@ -40,7 +45,13 @@ enum Samples {
       queue: [
         QueueEntry(id: .max, job: firstJob, status: .hordeFailed, attempts: 3, inFlight: true),
         QueueEntry(id: 0, job: job(2), status: .unknown, attempts: 0, inFlight: false),
-      ]),
+      ],
+      dead: [
+        DeadLetter(
+          id: 1, job: firstJob, status: .failed, storedAt: 2, deadSince: 3, bytes: 4,
+          history: [DeadLetter.Attempt(at: 5, error: "é")])
+      ],
+      done: 6, refusals: [DeadLetterRefusal(id: 7, reason: "why")]),
   ]
   static let child = ChildReport(
     name: "listener", job: firstJob, pid: 7, generation: .max, state: "ready", seconds: 1,
@@ -69,18 +80,18 @@ enum Samples {
   static let uplinkToListener: [UplinkToListener] =
     [
       .welcome(ended: true), .welcome(ended: false), .unknownJob, .stored(SequenceNumber(.max)), .exitStored,
-      .ended,
+      .ended, .hold, .resume,
     ]
     + [.malformed, .invalid, .wrongJob, .jobClosed, .tooLarge].map { .refused(SequenceNumber(3), $0, "why") }
 
   static let supervisorToUplink: [SupervisorToUplink] =
     [
-      .ping(.max), .listenerReady(firstJob, Generation(.max)), .commandStarted(firstJob, record),
+      .refuseJobs(true), .ping(.max), .listenerReady(firstJob, Generation(.max)), .commandStarted(firstJob, record),
       .dispatchFailed(firstJob, reason: "no such file"), .hookExited(.max, nil), .reload,
     ] + exits.map { .hookExited(0, $0) } + settings.map { .configure($0) }
     + [.started, .neverStarted, .unknown].map { .commandKnowledge(firstJob, $0) }
     + StopStep.allCases.map { .stop($0) }
-    + [UplinkQuery.status, .jobs, .queue].map { .query(.max, $0) }
+    + queries.map { .query(.max, $0) }
 
   static let uplinkToSupervisor: [UplinkToSupervisor] =
     [
@@ -92,7 +103,7 @@ enum Samples {
     + [JobPhase.accepted, .dispatching, .ended, .closed].map { .openJob(OpenJob(job: firstJob, phase: $0)) }
     + StopStep.allCases.map { .stopped($0) } + reports.map { .report(.max, $0) }
 
-  static let controlToSupervisor: [ControlToSupervisor] = [UplinkQuery.status, .jobs, .queue].map {
+  static let controlToSupervisor: [ControlToSupervisor] = queries.map {
     .query($0)
   }
 

@@ -8,12 +8,17 @@ public enum StoreOperation: Sendable, Hashable {
   case setDispatching(JobID, Deadline)
   case setCommand(JobID, CommandRecord)
   case setExit(JobID, CommandExit)
-  case setPhase(JobID, JobPhase)
-  /// The facilitator has accepted it.
+  /// The job has its terminal status: the request, which may hold tokens, is erased.
+  case end(JobID, at: WallTime)
+  /// The facilitator has accepted it, and what it said is erased.
   case retire(UpdateID, at: WallTime)
-  case countAttempt(UpdateID, attempts: Int, error: String)
+  case countAttempt(UpdateID, attempts: Int, error: String, at: WallTime)
   /// Given up on.
   case bury(UpdateID, attempts: Int, error: String, at: WallTime)
+  /// A dead letter waits for the facilitator again.
+  case revive(UpdateID)
+  /// A dead letter is forgotten.
+  case dropDead(UpdateID, at: WallTime)
   /// The newest specs of a miner, in place of older ones.
   case putSpecs(SpecsEntry)
   /// They have arrived, or are given up on; newer ones of the same miner stay.
@@ -21,8 +26,10 @@ public enum StoreOperation: Sendable, Hashable {
   case insertCheat(CheatReport, at: WallTime)
   /// The hook has taken it.
   case dropCheat(UInt64)
-  /// The terminal status is accepted: the request's body, which may hold tokens, is erased.
+  /// The terminal status is accepted or given up on.
   case close(JobID, at: WallTime)
+  /// The record is a backup's no more: the jobs that were open in it have ended.
+  case clearRestored
 }
 
 /// A job as it comes to the record.
@@ -77,10 +84,12 @@ public struct StoredJob: Sendable, Hashable {
   public var command: CommandRecord?
   public var exitStored: Bool
   public var signatureHash: [UInt8]?
+  /// Bytes of the request.
+  public var bodyBytes: Int
 
   public init(
     job: JobID, phase: JobPhase, statuses: JobStatusSet, limitSeconds: Int, deadline: Deadline?,
-    command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?
+    command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?, bodyBytes: Int = 0
   ) {
     self.job = job
     self.phase = phase
@@ -90,31 +99,39 @@ public struct StoredJob: Sendable, Hashable {
     self.command = command
     self.exitStored = exitStored
     self.signatureHash = signatureHash
+    self.bodyBytes = bodyBytes
   }
 }
 
 /// What Uplink finds in the record when it starts.
 public struct StoredState: Sendable {
-  /// Every job that is not closed, and those closed within `UplinkCore.memory`.
+  /// Every job without a terminal status, those that got theirs within `UplinkCore.memory`, and those of this boot
+  /// whose command may still run.
   public var jobs: [StoredJob]
   /// The number that the next update gets.
   public var nextUpdate: UpdateID
   /// Updates the facilitator has not accepted, dead letters left out.
   public var queued: Int
   public var dead: Int
+  /// What those take, in bytes.
+  public var bytes: Int
+  /// The record is a copy that was restored: what was open in it has run, or runs, elsewhere.
+  public var isRestored: Bool
   /// Machine specs that have not arrived, in the order in which they came.
   public var specs: [SpecsEntry]
   /// Cheat reports that the hook has not taken.
   public var cheats: [CheatReport]
 
   public init(
-    jobs: [StoredJob], nextUpdate: UpdateID, queued: Int, dead: Int, specs: [SpecsEntry] = [],
-    cheats: [CheatReport] = []
+    jobs: [StoredJob], nextUpdate: UpdateID, queued: Int, dead: Int, bytes: Int = 0, isRestored: Bool = false,
+    specs: [SpecsEntry] = [], cheats: [CheatReport] = []
   ) {
     self.jobs = jobs
     self.nextUpdate = nextUpdate
     self.queued = queued
     self.dead = dead
+    self.bytes = bytes
+    self.isRestored = isRestored
     self.specs = specs
     self.cheats = cheats
   }

@@ -21,10 +21,11 @@ extension UplinkCore {
         at: now)
     case .stop(let step): stop(step, at: now)
     case .hookExited(let number, let exit): hookExited(number, exit, at: now)
+    case .refuseJobs(let refuse): isDraining = refuse
     case .reload:
       // Carried out by the loop, which holds the key.
       break
-    case .query(let number, let query): actions.append(.toSupervisor(.report(number, report(query))))
+    case .query(let number, let query): answer(number, query)
     }
   }
 
@@ -35,13 +36,15 @@ extension UplinkCore {
       hello(listener, job, generation)
       return
     }
-    guard !dropped.contains(listener) else { return }
-    guard let channel = listeners[listener] else {
+    guard !dropped.contains(listener), !greetings.values.contains(where: { $0.0 == listener }) else { return }
+    guard let link = listeners[listener] else {
       log(.error, .badMessage, "a Listener spoke before it said hello; its connection is closed")
       drop(listener)
       return
     }
-    switch (message, channel) {
+    // It begins again from its next hello.
+    guard case .open = link.hearing else { return }
+    switch (message, link.channel) {
     case (.update(let number, let status, let metadata), .job(let job)):
       update(listener, job, number, status, metadata: metadata, at: now)
     case (.commandExited(let exit), .job(let job)): commandExited(listener, job, exit, at: now)
@@ -54,12 +57,13 @@ extension UplinkCore {
 
   private mutating func hello(_ listener: ListenerID, _ job: JobID?, _ generation: Generation) {
     guard let id = job else {
-      listeners[listener] = .specs
+      listeners[listener] = ListenerLink(channel: .specs)
       actions.append(.toListener(listener, .welcome(ended: false)))
       return
     }
     guard let job = jobs[id] else {
-      actions.append(.toListener(listener, .unknownJob))
+      greetings[id] = (listener, generation)
+      actions.append(.loadJob(id))
       return
     }
     guard generation >= job.listenerGeneration else {
@@ -67,16 +71,32 @@ extension UplinkCore {
       drop(listener)
       return
     }
-    if let older = job.listener {
+    if let older = job.listener, older != listener {
       listeners[older] = nil
       drop(older)
     }
-    listeners[listener] = .job(id)
+    listeners[listener] = ListenerLink(channel: .job(id))
     jobs[id]?.listener = listener
     jobs[id]?.listenerGeneration = generation
     // A terminal status whose commit is under way is told when it is durable.
     let ended = job.hasTerminal && job.uncommitted.isEmpty
     actions.append(.toListener(listener, .welcome(ended: ended)))
+  }
+
+  /// A job that ended a while ago is remembered again, for a worker whose last acknowledgement was lost.
+  mutating func jobLoaded(_ id: JobID, _ stored: StoredJob?, at now: Moment) {
+    if jobs[id] == nil, let stored, stored.phase.hasTerminalStatus {
+      jobs[id] = Job(
+        phase: stored.phase, statuses: stored.statuses, limitSeconds: stored.limitSeconds, command: stored.command,
+        exitStored: stored.exitStored, signatureHash: stored.signatureHash, bodyBytes: 0)
+      remembered.append((id, now.boot + Self.memory))
+    }
+    guard let (listener, generation) = greetings.removeValue(forKey: id) else { return }
+    if jobs[id] == nil {
+      actions.append(.toListener(listener, .unknownJob))
+    } else {
+      hello(listener, id, generation)
+    }
   }
 
   private mutating func drop(_ listener: ListenerID) {
@@ -86,7 +106,8 @@ extension UplinkCore {
 
   mutating func listenerGone(_ listener: ListenerID) {
     dropped.remove(listener)
-    guard case .job(let id) = listeners.removeValue(forKey: listener) else { return }
+    for (id, greeting) in greetings where greeting.0 == listener { greetings[id] = nil }
+    guard case .job(let id) = listeners.removeValue(forKey: listener)?.channel else { return }
     if jobs[id]?.listener == listener { jobs[id]?.listener = nil }
   }
 
@@ -94,7 +115,6 @@ extension UplinkCore {
 
   private mutating func stop(_ step: StopStep, at now: Moment) {
     stopStep = step
-    refusingJobs = true
     switch step {
     case .refuseJobs: actions.append(.toSupervisor(.stopped(.refuseJobs)))
     case .closeJobs: closeJobs(at: now)
@@ -132,12 +152,23 @@ extension UplinkCore {
 
   mutating func timeReached(at now: Moment) {
     failOverdueJobs(at: now)
-    forgetClosedJobs(at: now)
+    forgetEndedJobs(at: now)
+    expire(at: now)
+    checkDisk(at: now.boot)
+  }
+
+  private mutating func answer(_ number: UInt64, _ query: UplinkQuery) {
+    switch query {
+    case .dead(let after): actions.append(.loadDead(number, after: UpdateID(Int64(after))))
+    case .retry(let letters): lookUpDead(number, letters, drop: false)
+    case .drop(let letters): lookUpDead(number, letters, drop: true)
+    case .status, .jobs, .queue, .drain: actions.append(.toSupervisor(.report(number, report(query))))
+    }
   }
 
   private func report(_ query: UplinkQuery) -> UplinkReport {
     switch query {
-    case .status: UplinkReport(state: state)
+    case .status, .drain, .dead, .retry, .drop: UplinkReport(state: state)
     case .jobs:
       UplinkReport(
         state: state,

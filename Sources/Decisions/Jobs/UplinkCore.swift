@@ -55,6 +55,16 @@ public struct UplinkCore: Sendable {
     case committed(AfterCommit)
     case loaded([OutboxEntry], more: Bool)
     case bodyLoaded(JobID, [UInt8]?)
+    /// What `loadJob` found; nil when the record has no such job.
+    case jobLoaded(JobID, StoredJob?)
+    /// What `loadDead` found, for the question of that number.
+    case deadLoaded(UInt64, [DeadLetter])
+    /// What `lookUpDead` found.
+    case deadFound(DeadLetterRequest, [FoundDeadLetter])
+    /// So many closed jobs have expired.
+    case expired(Int)
+    /// The disk has no room but the reserve, or has some again.
+    case disk(isFull: Bool)
     case timeReached
   }
 
@@ -76,6 +86,8 @@ public struct UplinkCore: Sendable {
     case drained
     /// Everything the second step of a stop wrote.
     case jobsClosed
+    case revived(UInt64, [OutboxEntry], [DeadLetterRefusal])
+    case droppedDead(UInt64, [UpdateID], [DeadLetterRefusal])
   }
 
   public enum Action: Sendable, Equatable {
@@ -83,6 +95,16 @@ public struct UplinkCore: Sendable {
     /// The next updates of the record behind that one, in the order of their numbers.
     case load(after: UpdateID, limit: Int)
     case loadBody(JobID)
+    /// A job that is in the record alone.
+    case loadJob(JobID)
+    /// The dead letters behind that number, for the question of the first number.
+    case loadDead(UInt64, after: UpdateID)
+    case lookUpDead(DeadLetterRequest)
+    /// Forget the updates of jobs that were closed before the one time, and the jobs closed before the other; at most
+    /// `limit` jobs at once.
+    case expire(closedBefore: WallTime, forgottenBefore: WallTime, limit: Int)
+    /// Make the reserve again, if the disk has the room.
+    case checkDisk
     case toSupervisor(UplinkToSupervisor)
     case toListener(ListenerID, UplinkToListener)
     case dropListener(ListenerID)
@@ -110,9 +132,24 @@ public struct UplinkCore: Sendable {
     var command: CommandRecord?
     var exitStored = false
     var signatureHash: [UInt8]?
+    var bodyBytes: Int
     var listener: ListenerID?
     var listenerGeneration = Generation.none
     var hasTerminal: Bool { phase.hasTerminalStatus }
+  }
+
+  /// What a connection of a Listener is for, and whether it is heard.
+  struct ListenerLink: Sendable {
+    enum Hearing: Sendable {
+      case open
+      /// The record had no room for this update of its job, or for specs: what comes is not heard.
+      case held(OutboxEntry?)
+      /// It has been told to begin again, and is heard from its hello on.
+      case resuming
+    }
+
+    var channel: Channel
+    var hearing = Hearing.open
   }
 
   /// How many updates, and how many bytes of them, are held in memory for sending; the rest stay in the record
@@ -124,7 +161,8 @@ public struct UplinkCore: Sendable {
   static let cheatCapacity = 1000
   public static let pageBytes = 64 << 20
 
-  /// How long a closed job is remembered, so that a worker whose last acknowledgement was lost can ask again.
+  /// How long a job is held in memory after its terminal status, so that a worker whose last acknowledgement was lost
+  /// can ask again. Whoever comes later is answered from the record.
   public static let memory = Duration.seconds(60)
 
   let settings: UplinkSettings
@@ -132,14 +170,17 @@ public struct UplinkCore: Sendable {
   var dice: Dice
   var jobs: [JobID: Job] = [:]
   var signatures: [[UInt8]: JobID] = [:]
-  /// Whose channel each connection of a Listener serves.
-  var listeners: [ListenerID: Channel] = [:]
+  var listeners: [ListenerID: ListenerLink] = [:]
+  /// Those that wait for room in the record, in the order in which they came.
+  var holding = Deque<ListenerID>()
+  /// The same for machine specs, which have bounds of their own.
+  var holdingSpecs: [ListenerID] = []
+  /// Listeners that have said hello for a job which is looked up in the record.
+  var greetings: [JobID: (ListenerID, Generation)] = [:]
   /// Connections that are being closed: what still comes from them is not heard.
   var dropped: Set<ListenerID> = []
   var outbox: Outbox
   var specs = SpecsQueue()
-  /// Specs for which there is no room yet.
-  var heldSpecs = Deque<(ListenerID, SequenceNumber, MachineSpecs)>()
   var hooks = HookQueue()
   /// Of specs and cheat reports in the record.
   var nextNumber: UInt64 = 1
@@ -156,11 +197,16 @@ public struct UplinkCore: Sendable {
   var queued: Int
   var dead: Int
   var delivered = 0
-  /// Jobs that may still get a status of their own.
-  var openJobs = 0
-  /// Closed jobs that are still remembered, with the time until which.
+  var room: RecordRoom
+  /// Dead letters that are on their way back into the outbox, or out of the record.
+  var settling: Set<UpdateID> = []
+  /// The record came from a backup.
+  let isRestored: Bool
+  var expireAt: Instant?
+  var checkDiskAt: Instant?
+  /// Jobs with a terminal status that are still remembered, with the time until which.
   var remembered = Deque<(job: JobID, until: Instant)>()
-  var refusingJobs = false
+  var isDraining = false
   var stopStep: StopStep?
   var drainUntil: Instant?
   var earliestDeadline: Instant?
@@ -179,6 +225,11 @@ public struct UplinkCore: Sendable {
     nextUpdate = stored.nextUpdate
     queued = stored.queued
     dead = stored.dead
+    room = RecordRoom(maxRows: settings.maxRows, maxBytes: settings.maxBytes)
+    room.rows = stored.queued + stored.dead
+    room.bytes = stored.bytes
+    isRestored = stored.isRestored
+    expireAt = now.boot + Self.expiryInterval
     for entry in stored.specs { specs.put(entry) }
     // Without a hook they wait in the record for one.
     if settings.hasCheatHook {
@@ -190,20 +241,23 @@ public struct UplinkCore: Sendable {
       let deadline = job.deadline?.instant(inBoot: bootID, at: now) ?? now.boot + allowedTime(job.limitSeconds)
       jobs[job.job] = Job(
         phase: job.phase, statuses: job.statuses, limitSeconds: job.limitSeconds, deadline: deadline,
-        command: job.command, exitStored: job.exitStored, signatureHash: job.signatureHash)
+        command: job.command, exitStored: job.exitStored, signatureHash: job.signatureHash, bodyBytes: job.bodyBytes)
       if let hash = job.signatureHash { signatures[hash] = job.job }
-      if !job.phase.hasTerminalStatus {
-        openJobs += 1
+      if job.phase.hasTerminalStatus {
+        remembered.append((job.job, now.boot + Self.memory))
+      } else {
+        room.openJobs += 1
+        room.bytes += job.bodyBytes
         note(deadline: deadline)
       }
-      if job.phase == .closed { remembered.append((job.job, now.boot + Self.memory)) }
     }
   }
 
   /// What to do first: tell the Supervisor what is open, and begin to send what is left from before.
-  public mutating func start() -> [Action] {
+  public mutating func start(at now: Moment) -> [Action] {
     actions = [.toSupervisor(.ready)]
-    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) {
+    if isRestored { failRestoredJobs(at: now) }
+    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.uncommitted.isEmpty {
       actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: job.phase, command: job.command))))
     }
     actions.append(.toSupervisor(.inventoryComplete))
@@ -236,8 +290,15 @@ public struct UplinkCore: Sendable {
     case .committed(let what): committed(what, at: now)
     case .loaded(let entries, let more): loaded(entries, more: more)
     case .bodyLoaded(let job, let body): bodyLoaded(job, body, at: now)
+    case .jobLoaded(let job, let stored): jobLoaded(job, stored, at: now)
+    case .deadLoaded(let question, let letters):
+      actions.append(.toSupervisor(.report(question, UplinkReport(state: state, dead: letters))))
+    case .deadFound(let request, let found): deadFound(request, found, at: now)
+    case .expired(let count): expired(count, at: now.boot)
+    case .disk(let isFull): diskChanged(isFull: isFull, at: now.boot)
     case .timeReached: timeReached(at: now)
     }
+    resumeListeners()
     serveSession(at: now)
     loadMore()
     pump(at: now.boot)
@@ -252,7 +313,7 @@ public struct UplinkCore: Sendable {
   public var nextDeadline: Instant? {
     var deadlines = [
       session.nextDeadline(oldestSent: outbox.oldestSentAt, allowance: outbox.allowance), earliestDeadline, drainUntil,
-      remembered.first?.until, hooks.nextDeadline,
+      remembered.first?.until, hooks.nextDeadline, expireAt, checkDiskAt,
     ]
     if session.isReady { deadlines.append(outbox.nextDeadline) }
     return deadlines.compactMap(\.self).min()
@@ -272,8 +333,9 @@ public struct UplinkCore: Sendable {
 
   var state: UplinkState {
     UplinkState(
-      session: session.state.name, lastLoss: session.lastLoss, openJobs: openJobs, queued: queued,
-      inFlight: outbox.inFlight, delivered: delivered, dead: dead)
+      session: session.state.name, lastLoss: session.lastLoss, openJobs: room.openJobs, queued: queued,
+      inFlight: outbox.inFlight, delivered: delivered, dead: dead, bytes: room.bytes,
+      full: room.diskIsFull ? "disk" : isFull ? "record" : "", draining: isDraining)
   }
 
   /// The Supervisor shows it on the unit's status line: told when the session or the jobs change, not for
@@ -281,7 +343,8 @@ public struct UplinkCore: Sendable {
   private mutating func tellState() {
     let state = state
     if let last = lastTold, last.session == state.session, last.openJobs == state.openJobs,
-      last.dead == state.dead, last.queued == 0 || state.queued > 0
+      last.dead == state.dead, last.queued == 0 || state.queued > 0, last.full == state.full,
+      last.draining == state.draining
     {
       return
     }

@@ -16,8 +16,8 @@ extension UplinkCore {
     }
     if let refusal {
       refuse(request, refusal, at: now)
-    } else if refusingJobs || openJobs >= settings.maxOpenJobs {
-      turnAway(id, at: now)
+    } else if let why = reasonToTurnAway(request) {
+      turnAway(id, why, at: now)
     } else {
       accept(request, at: now)
     }
@@ -30,8 +30,11 @@ extension UplinkCore {
     note(deadline: deadline)
     jobs[request.job] = Job(
       phase: .accepted, statuses: JobStatusSet(.received), uncommitted: JobStatusSet(.received),
-      limitSeconds: request.limitSeconds, deadline: deadline, signatureHash: request.signatureHash)
-    openJobs += 1
+      limitSeconds: request.limitSeconds, deadline: deadline, signatureHash: request.signatureHash,
+      bodyBytes: request.body.count)
+    room.openJobs += 1
+    room.bytes += request.body.count
+    take(room: entry)
     if let hash = request.signatureHash { signatures[hash] = request.job }
     actions.append(
       .commit(
@@ -42,6 +45,10 @@ extension UplinkCore {
 
   /// Answers a request whose signature is refused; nothing is started for it.
   private mutating func refuse(_ request: Request, _ reason: String, at now: Moment) {
+    guard !isFull else {
+      turnAway(request.job, whyFull, at: now)
+      return
+    }
     log(.warning, .jobRefused, "refused (invalid_signature): \(reason)", job: request.job)
     var job = newJob(request, at: now)
     // The text of a forged request is of no use, and its signature must not shadow the true one.
@@ -51,16 +58,25 @@ extension UplinkCore {
     let entry = newEntry(request.job, .rejected, metadata: metadata)
     jobs[request.job] = Job(
       phase: .ended, statuses: JobStatusSet(.rejected), uncommitted: JobStatusSet(.rejected),
-      limitSeconds: request.limitSeconds)
+      limitSeconds: request.limitSeconds, bodyBytes: 0)
+    take(room: entry)
     actions.append(
       .commit(
-        [.insertJob(job), .insertUpdate(entry, at: now.wall), .setPhase(request.job, .ended)],
+        [.insertJob(job), .insertUpdate(entry, at: now.wall), .end(request.job, at: now.wall)],
         then: .refusedJob(entry)))
   }
 
+  private func reasonToTurnAway(_ request: Request) -> String? {
+    if stopStep != nil { return "the service stops" }
+    if isDraining { return "the service drains: it takes no new jobs" }
+    if room.openJobs >= settings.maxOpenJobs {
+      return "\(room.openJobs) jobs are open, as many as max_open allows"
+    }
+    return room.hasRoom(forRequest: request.body.count) && holding.isEmpty ? nil : whyFull
+  }
+
   /// Answers `rejected` (busy) without a row.
-  private mutating func turnAway(_ id: JobID, at now: Moment) {
-    let why = refusingJobs ? "the service stops" : "\(openJobs) jobs are open, as many as max_open allows"
+  private mutating func turnAway(_ id: JobID, _ why: String, at now: Moment) {
     guard session.isReady else {
       log(.notice, .jobRefused, "not taken (\(why)); the connection it came on is gone, and so is its answer", job: id)
       return
@@ -77,6 +93,12 @@ extension UplinkCore {
       limitSeconds: request.limitSeconds)
   }
 
+  /// An update is on its way into the record.
+  private mutating func take(room entry: OutboxEntry) {
+    room.rows += 1
+    room.bytes += entry.size
+  }
+
   mutating func newEntry(_ job: JobID, _ status: JobStatus, metadata: [UInt8]?) -> OutboxEntry {
     defer { nextUpdate = nextUpdate.next }
     return OutboxEntry(id: nextUpdate, job: job, status: status, metadata: metadata)
@@ -85,7 +107,7 @@ extension UplinkCore {
   // MARK: Dispatch
 
   mutating func listenerReady(_ id: JobID, at now: Moment) {
-    guard let job = jobs[id], job.phase == .accepted, !refusingJobs else { return }
+    guard let job = jobs[id], job.phase == .accepted, stopStep == nil else { return }
     let allowed = allowedTime(job.limitSeconds)
     let deadline = Deadline(
       boot: now.boot + allowed, bootID: bootID,
@@ -142,7 +164,12 @@ extension UplinkCore {
       actions.append(.toListener(listener, .refused(number, .jobClosed, text)))
       return
     }
-    let entry = newEntry(id, status, metadata: metadata)
+    let entry = OutboxEntry(id: nextUpdate, job: id, status: status, metadata: metadata)
+    guard mayStore(entry) else {
+      hold(listener, entry)
+      return
+    }
+    nextUpdate = nextUpdate.next
     actions.append(.commit(record(entry, at: now), then: .update(listener, number, entry)))
   }
 
@@ -150,10 +177,14 @@ extension UplinkCore {
   private mutating func record(_ entry: OutboxEntry, at now: Moment) -> [StoreOperation] {
     jobs[entry.job]?.statuses.insert(JobStatusSet(entry.status))
     jobs[entry.job]?.uncommitted.insert(JobStatusSet(entry.status))
+    take(room: entry)
     guard entry.status.isTerminal else { return [.insertUpdate(entry, at: now.wall)] }
+    room.openJobs -= 1
+    room.bytes -= jobs[entry.job]?.bodyBytes ?? 0
     jobs[entry.job]?.phase = .ended
-    openJobs -= 1
-    return [.insertUpdate(entry, at: now.wall), .setPhase(entry.job, .ended)]
+    jobs[entry.job]?.bodyBytes = 0
+    remembered.append((entry.job, now.boot + Self.memory))
+    return [.insertUpdate(entry, at: now.wall), .end(entry.job, at: now.wall)]
   }
 
   mutating func commandExited(_ listener: ListenerID, _ id: JobID, _ exit: CommandExit, at now: Moment) {
@@ -179,7 +210,7 @@ extension UplinkCore {
     var context = [JSONMember("stderr", .string(String(decoding: exit.stderrTail, as: UTF8.self)))]
     if let code = exit.code { context.append(JSONMember("exit_code", .number(String(code)))) }
     if let signal = exit.signal { context.append(JSONMember("signal", .number(String(signal)))) }
-    let why = refusingJobs ? ", while the service stopped" : ""
+    let why = stopStep != nil ? ", while the service stopped" : ""
     return StatusMetadata.hordeFailed(
       reason: .genericError, message: "the job's command \(how) without a terminal status\(why)",
       context: .object(context))
@@ -210,10 +241,14 @@ extension UplinkCore {
     }
   }
 
-  /// Closed jobs are in the record alone after a while.
-  mutating func forgetClosedJobs(at now: Moment) {
+  /// Jobs that have ended are in the record alone after a while.
+  mutating func forgetEndedJobs(at now: Moment) {
     while let oldest = remembered.first, oldest.until <= now.boot {
       remembered.removeFirst()
+      if let job = jobs[oldest.job], job.listener != nil || !job.uncommitted.isEmpty {
+        remembered.append((oldest.job, now.boot + Self.memory))
+        continue
+      }
       if let hash = jobs[oldest.job]?.signatureHash { signatures[hash] = nil }
       jobs[oldest.job] = nil
     }
@@ -227,7 +262,9 @@ extension UplinkCore {
     case .accepted(let id, let entry):
       became(durable: entry)
       actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: .accepted))))
-    case .refusedJob(let entry): became(durable: entry)
+    case .refusedJob(let entry):
+      became(durable: entry)
+      remembered.append((entry.job, now.boot + Self.memory))
     case .dispatching(let id): actions.append(.loadBody(id))
     case .update(let listener, let number, let entry):
       became(durable: entry)
@@ -251,13 +288,14 @@ extension UplinkCore {
       log(.info, .jobClosed, "closed", job: id)
       actions.append(.toSupervisor(.jobClosed(id)))
       jobs[id]?.phase = .closed
-      remembered.append((id, now.boot + Self.memory))
     case .drained:
       actions.append(.close(connection: connection))
       actions.append(.toSupervisor(.stopped(.drain)))
       actions.append(.exit(ExitCode.success))
     case .jobsClosed:
       actions.append(.toSupervisor(.stopped(.closeJobs)))
+    case .revived(let question, let entries, let refusals): revived(question, entries, refusals, at: now)
+    case .droppedDead(let question, let letters, let refusals): droppedDead(question, letters, refusals)
     }
   }
 

@@ -85,6 +85,7 @@ extension UplinkCore {
     case .delivered(let entry, let already):
       queued -= 1
       delivered += 1
+      giveBack(room: entry)
       if already, !entry.outcomeUnknown {
         log(
           .notice, .updateDelivered, "the facilitator had \(entry.status.name) before it was sent from here",
@@ -104,7 +105,7 @@ extension UplinkCore {
           + "tried again in \((at - now.boot).wholeSeconds) s", job: entry.job)
       let text = "\(error.type): \(error.message)"
       actions.append(
-        .commit([.countAttempt(entry.id, attempts: entry.attempts, error: text)], then: .nothing))
+        .commit([.countAttempt(entry.id, attempts: entry.attempts, error: text, at: now.wall)], then: .nothing))
     case .dead(let entry, let error):
       bury(entry, "the facilitator refused it \(entry.attempts) times (\(error.type)): \(error.message)", at: now)
     case .ephemeral(let job, let answer):

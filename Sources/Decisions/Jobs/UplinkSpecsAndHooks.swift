@@ -5,26 +5,14 @@ extension UplinkCore {
   // MARK: Machine specs
 
   mutating func specsReported(_ listener: ListenerID, _ number: SequenceNumber, _ reported: MachineSpecs) {
-    // Backpressure: no answer until there is room, and a Listener without answers stops reading.
-    guard specs.hasRoom(for: reported), heldSpecs.isEmpty else {
-      heldSpecs.append((listener, number, reported))
+    guard !room.diskIsFull, specs.hasRoom(for: reported) else {
+      holdSpecs(listener)
       return
     }
-    store(reported, for: listener, number)
-  }
-
-  private mutating func store(_ reported: MachineSpecs, for listener: ListenerID, _ number: SequenceNumber) {
     let entry = SpecsEntry(number: nextNumber, specs: reported)
     nextNumber += 1
     specs.put(entry)
     actions.append(.commit([.putSpecs(entry)], then: .specs(listener, number)))
-  }
-
-  private mutating func storeHeldSpecs() {
-    while let (listener, number, reported) = heldSpecs.first, specs.hasRoom(for: reported) {
-      heldSpecs.removeFirst()
-      if listeners[listener] != nil { store(reported, for: listener, number) }
-    }
   }
 
   /// Sends specs behind the updates, when none of those can go.
@@ -60,7 +48,6 @@ extension UplinkCore {
   private mutating func drop(_ numbers: [UInt64]) {
     guard !numbers.isEmpty else { return }
     actions.append(.commit(numbers.map { .dropSpecs($0) }, then: .nothing))
-    storeHeldSpecs()
   }
 
   // MARK: Cheat reports

@@ -106,7 +106,11 @@ public struct ListenerCore: Sendable {
     var atEnd = false
   }
 
-  private enum Link: Sendable { case down, greeting, up }
+  private enum Link: Sendable {
+    case down, greeting, up
+    /// Uplink has no room in its record.
+    case held
+  }
   private enum Leaving: Sendable { case no, draining, afterLast }
 
   private let settings: ListenerSettings
@@ -193,6 +197,11 @@ public struct ListenerCore: Sendable {
     case .refused(let number, let code, let text): settled(number, .error(code, text))
     case .exitStored: exitStored = true
     case .ended: jobHasEnded(at: now)
+    case .hold: link = .held
+    case .resume:
+      // What was sent in the meantime was not heard: all of it goes again, as on a new connection.
+      link = .greeting
+      actions.append(.toUplink(.hello(settings.job)))
     }
   }
 

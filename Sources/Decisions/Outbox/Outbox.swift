@@ -100,6 +100,22 @@ public struct Outbox: Sendable {
     if lanes[entry.job]?.entries.count == 1 { sendable.append(entry.job) }
   }
 
+  /// Takes back an update that had been given up on, before what its job stored later.
+  ///
+  /// - Returns: false when the job's terminal status is in flight, behind which nothing may go.
+  public mutating func putBack(_ entry: OutboxEntry) -> Bool {
+    guard let lane = lanes[entry.job] else {
+      enqueue(entry)
+      return true
+    }
+    if lane.inFlight, let first = lane.entries.first, first.status.isTerminal { return false }
+    let later = lane.entries.firstIndex { $0.id > entry.id } ?? lane.entries.count
+    lanes[entry.job]?.entries.insert(entry, at: max(later, lane.inFlight ? 1 : 0))
+    count += 1
+    bytes += entry.size
+    return true
+  }
+
   /// How many updates of a job wait here.
   public func queued(_ job: JobID) -> Int { lanes[job]?.entries.count ?? 0 }
 

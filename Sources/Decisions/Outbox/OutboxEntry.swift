@@ -44,8 +44,10 @@ public struct OutboxEntry: Sendable, Hashable {
     lossesAlone = 0
   }
 
+  /// What an update costs beside its metadata, in bytes.
+  public static let overhead = 128
   /// What holding it costs, in bytes.
-  var size: Int { 128 + (metadata?.count ?? 0) }
+  var size: Int { Self.overhead + (metadata?.count ?? 0) }
 }
 
 /// One error in the facilitator's answer. Source: PROTOCOL.md, Response.

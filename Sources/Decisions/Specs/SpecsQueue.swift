@@ -53,6 +53,9 @@ public struct SpecsQueue: Sendable {
     return bytes - older.entry.specs.size + specs.size <= Self.byteCapacity
   }
 
+  /// Whether so little is left that those who wait for room should try again.
+  var hasRoomAgain: Bool { miners.count < Self.capacity && bytes <= Self.byteCapacity / 2 }
+
   /// Takes specs that are on record, in place of older ones of the same miner.
   mutating func put(_ entry: SpecsEntry) {
     bytes += entry.specs.size - (miners[entry.specs.key]?.entry.specs.size ?? 0)

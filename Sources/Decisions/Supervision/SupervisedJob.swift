@@ -42,6 +42,7 @@ extension SupervisorCore {
       uplink.becameReady(at: now)
       log(.info, .childReady, "uplink is ready", child: .uplink)
       announceReady()
+      if isDraining { actions.append(.toUplink(.refuseJobs(true))) }
       resumeStop()
     case .pong(_, let age): uplinkAnswered(uncommitted: .milliseconds(Int64(clamping: age)), at: now)
     case .openJob(let job): openJob(job, at: now)
@@ -125,12 +126,9 @@ extension SupervisorCore {
   }
 
   private mutating func inventoryComplete(at now: Instant) {
-    for id in jobs.keys.sorted() where !inventory.contains(id) {
-      log(.warning, .jobClosed, "Uplink has no such open job; its Listener and its command end", job: id)
-      stopCommand(id, at: now)
-      actions.append(.toListener(.job(id), .stop))
-      jobs[id]?.listener?.stop(at: now)
-    }
+    // Of the others Uplink has nothing in memory: their Listeners ask it by their hello, and leave if it knows them no
+    // more.
+    for id in jobs.keys.sorted() where !inventory.contains(id) { forgetIfOver(id) }
     actions.append(.keepIngress(only: Set(jobs.keys)))
   }
 
@@ -208,6 +206,15 @@ extension SupervisorCore {
   // MARK: Questions
 
   mutating func ask(_ number: UInt64, _ query: UplinkQuery, at now: Instant) {
+    if case .drain(let refuse) = query, stage == .running {
+      isDraining = refuse
+      log(
+        .notice, .serviceDraining,
+        refuse
+          ? "draining: no new jobs are taken until hordelinkctl drain --cancel or a restart"
+          : "new jobs are taken again")
+      if uplink.isReady { actions.append(.toUplink(.refuseJobs(refuse))) }
+    }
     guard uplink.isReady else {
       actions.append(.answerControl(number, reports(at: now), nil))
       return
@@ -238,6 +245,8 @@ extension SupervisorCore {
     guard let state = uplinkState, stage == .running else { return }
     var text = "facilitator \(state.session); \(state.openJobs) jobs open, \(state.queued) updates queued"
     if state.dead > 0 { text += ", \(state.dead) dead letters" }
+    if !state.full.isEmpty { text += "; the \(state.full) is full" }
+    if state.draining { text += "; draining" }
     actions.append(.notifyStatus(text))
   }
 }

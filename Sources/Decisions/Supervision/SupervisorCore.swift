@@ -92,6 +92,8 @@ public struct SupervisorCore: Sendable {
   var inventory: Set<JobID> = []
   var uplinkState: UplinkState?
   var exitCode = ExitCode.success
+  /// No new jobs are taken, until a person says otherwise or the service restarts.
+  var isDraining = false
   /// Questions of hordelinkctl that Uplink has not answered yet, with the time by which it must have.
   var questions: [UInt64: Instant] = [:]
   var actions: [Action] = []

@@ -34,6 +34,10 @@ public struct WallTime: Sendable, Hashable {
   public var milliseconds: Int64
 
   public init(milliseconds: Int64) { self.milliseconds = milliseconds }
+
+  public static func - (time: WallTime, duration: Duration) -> WallTime {
+    WallTime(milliseconds: time.milliseconds - Int64(duration.wholeMilliseconds))
+  }
 }
 
 /// Both clocks at one moment.

@@ -1,0 +1,44 @@
+import ArgumentParser
+import Glibc
+import Messages
+
+struct DrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "drain", abstract: "Refuses new jobs, and waits until the open ones have ended.",
+    discussion: """
+      New jobs are rejected as busy until --cancel or a restart of the service, also when this command is ended before \
+      it is done. What the jobs have reported goes on to the facilitator as always.
+
+      \(ControlFailure.help)
+      """)
+
+  @OptionGroup var location: Location
+
+  @Flag(name: .long, help: "Take new jobs again.")
+  var cancel = false
+
+  @Flag(name: .long, help: "Do not wait.")
+  var noWait = false
+
+  func run() throws {
+    try reportingFailure { () throws(ControlFailure) in
+      let directory = try location.resolve()
+      var left: Int?
+      while true {
+        // Asked for each time: the service may have been restarted meanwhile.
+        let uplink = try Question.ask(.drain(!cancel), in: directory).uplink
+        if cancel {
+          print("new jobs are taken again")
+          return
+        }
+        if let open = uplink?.state.openJobs, open != left {
+          left = open
+          print(open == 0 ? "no job is open" : "\(open) jobs are open")
+        }
+        if noWait || left == 0 && uplink != nil { return }
+        // What is waited for is only known to who asks.
+        Glibc.sleep(1)
+      }
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import Decisions
+import Messages
+
+// Dead letters: what was given up on, and why.
+extension Store {
+  /// The dead letters behind that number, in order.
+  ///
+  /// - Parameter limit: how many at most.
+  public func deadLetters(after id: UpdateID, limit: Int) throws(StoreError) -> [DeadLetter] {
+    let rows = try database.statement(
+      """
+      SELECT updates.id, uuid, status, stored_at, settled_at, coalesce(length(metadata), 0)
+      FROM updates JOIN jobs ON jobs.id = updates.job
+      WHERE state = 2 AND updates.id > ? ORDER BY updates.id LIMIT ?
+      """)
+    try rows.bind([.integer(id.number), .integer(Int64(limit))])
+    var letters: [DeadLetter] = []
+    while try rows.step() {
+      guard let job = JobID(rows.text(1)), let status = JobStatus(rawValue: UInt8(clamping: rows.integer(2)))
+      else { continue }
+      letters.append(
+        DeadLetter(
+          id: Int(rows.integer(0)), job: job, status: status, storedAt: Int(rows.integer(3)),
+          deadSince: Int(rows.integer(4)), bytes: Int(rows.integer(5)), history: []))
+    }
+    for index in letters.indices { letters[index].history = try history(letters[index].id) }
+    return letters
+  }
+
+  private func history(_ id: Int) throws(StoreError) -> [DeadLetter.Attempt] {
+    let rows = try database.statement(
+      "SELECT at, error FROM attempts WHERE update_id = ? ORDER BY rowid DESC LIMIT \(DeadLetter.attemptsTold)")
+    try rows.bind([.integer(Int64(id))])
+    var attempts: [DeadLetter.Attempt] = []
+    while try rows.step() { attempts.append(DeadLetter.Attempt(at: Int(rows.integer(0)), error: rows.text(1))) }
+    return attempts.reversed()
+  }
+
+  /// The dead letters among these, each with whether its job's terminal status is accepted.
+  public func findDead(_ ids: [UpdateID]) throws(StoreError) -> [FoundDeadLetter] {
+    let terminal = JobStatus.allCases.filter(\.isTerminal).map { String($0.rawValue) }.joined(separator: ", ")
+    let row = try database.statement(
+      """
+      SELECT uuid, status, metadata,
+        EXISTS (SELECT 1 FROM updates AS other WHERE other.job = updates.job AND other.state = 1
+          AND other.status IN (\(terminal)))
+      FROM updates JOIN jobs ON jobs.id = updates.job WHERE updates.id = ? AND state = 2
+      """)
+    var found: [FoundDeadLetter] = []
+    for id in ids {
+      row.reset()
+      try row.bind([.integer(id.number)])
+      guard try row.step() else { continue }
+      guard let job = JobID(row.text(0)), let status = JobStatus(rawValue: UInt8(clamping: row.integer(1)))
+      else { continue }
+      found.append(
+        FoundDeadLetter(
+          entry: OutboxEntry(id: id, job: job, status: status, metadata: row.blob(2)),
+          terminalIsAccepted: row.integer(3) != 0))
+    }
+    row.reset()
+    return found
+  }
+}

@@ -1,0 +1,66 @@
+import CSQLite
+import Decisions
+import Foundation
+import Messages
+import Store
+import Testing
+
+/// A record in a folder of its own, which goes with it.
+final class TemporaryRecord {
+  let folder: URL
+  var file: String { folder.appending(path: "hordelink.db").path }
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "hordelink-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
+
+  func open() throws -> Store { try Store(file: file) }
+
+  /// Runs SQL behind the record's back.
+  func run(_ sql: String, in file: String? = nil) throws {
+    var handle: OpaquePointer?
+    defer { sqlite3_close(handle) }
+    try #require(sqlite3_open(file ?? self.file, &handle) == SQLITE_OK)
+    try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle)))")
+  }
+
+  /// One number out of it.
+  func number(_ sql: String, in file: String? = nil) throws -> Int64 {
+    var handle: OpaquePointer?
+    var statement: OpaquePointer?
+    defer {
+      sqlite3_finalize(statement)
+      sqlite3_close(handle)
+    }
+    try #require(sqlite3_open(file ?? self.file, &handle) == SQLITE_OK)
+    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK)
+    try #require(sqlite3_step(statement) == SQLITE_ROW)
+    return sqlite3_column_int64(statement, 0)
+  }
+}
+
+let now = WallTime(milliseconds: 1_000_000)
+
+func job(_ number: Int) -> JobID {
+  let digits = String(number, radix: 16)
+  return JobID("00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits)!
+}
+
+func entry(_ id: Int64, _ job: JobID, _ status: JobStatus, metadata: [UInt8]? = nil) -> OutboxEntry {
+  OutboxEntry(id: UpdateID(id), job: job, status: status, metadata: metadata)
+}
+
+func newJob(_ job: JobID, hash: [UInt8]? = nil) -> StoreOperation {
+  .insertJob(NewJob(job: job, receivedAt: now, body: [1, 2, 3], signatureHash: hash, limitSeconds: 60))
+}
+
+extension Store {
+  func commit(_ operations: [StoreOperation]) throws {
+    try transaction { () throws(StoreError) in
+      for operation in operations { try carryOut(operation) }
+    }
+  }
+}
