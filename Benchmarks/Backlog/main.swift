@@ -1,5 +1,5 @@
-// What a long backlog costs: the start, an update stored behind it, and memory. Issue: a facilitator that was away for
-// days, or updates that come faster than it takes them.
+// What a long backlog costs: the start, an update stored behind it, and memory. A facilitator that was away
+// for days leaves one.
 //
 //   hordelink-bench-backlog [UPDATES]        default one million
 
@@ -78,18 +78,29 @@ func memory(_ pid: Int, _ name: String) throws -> Double {
   return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Double($0) } ?? 0) / 1024
 }
 
-/// Starts the service on the record that is there; returns milliseconds to Uplink's Ready.
+/// Starts the service on the record that is there, three times; returns the median of the milliseconds to Uplink's
+/// Ready, and the last Uplink.
 func start(_ rehearsal: Rehearsal) throws -> (milliseconds: Int64, uplink: ChildReport) {
-  let begin = Clock.bootNanoseconds
-  try rehearsal.startSupervisor()
-  let uplink = try rehearsal.readyChild("uplink", milliseconds: 120_000)
-  return ((Clock.bootNanoseconds - begin) / 1_000_000, uplink)
+  // What was written before is not the start's to wait for.
+  sync()
+  var times: [Int64] = []
+  while true {
+    let begin = Clock.bootNanoseconds
+    try rehearsal.startSupervisor()
+    let uplink = try rehearsal.readyChild("uplink", milliseconds: 120_000)
+    times.append((Clock.bootNanoseconds - begin) / 1_000_000)
+    if times.count == 3 { return (median(times), uplink) }
+    try rehearsal.stopSupervisor()
+  }
 }
 
 func rehearsal(away: Bool) throws -> Rehearsal {
   var settings = Rehearsal.Settings(programs: programs, command: ["/bin/true"])
   // Nobody listens there.
   if away { settings.url = { _ in "ws://127.0.0.1:1/" } }
+  // It knows none of the jobs. This answer means that it has the update already.
+  settings.facilitatorArguments = ["--answer-error", "job.integrity_error:1000000000"]
+  settings.more["stop"] = "drain_seconds = 0"
   settings.more["outbox"] = "max_rows = 100_000_000"
   let rehearsal = try Rehearsal(settings)
   guard mkdir(rehearsal.stateDirectory, 0o700) == 0 else { throw SystemError("mkdir", rehearsal.stateDirectory) }
