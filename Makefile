@@ -8,7 +8,7 @@ programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelinkctl
 libexecdir = $(PREFIX)/lib/hordelink
 unitdir = $(PREFIX)/lib/systemd/system
 
-.PHONY: build test demo bench-signatures bench-backlog install lint format setup clean
+.PHONY: build test demo bench-signatures bench-backlog simulate install lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -23,6 +23,14 @@ demo: build
 bench-signatures: setup
 	$(SWIFT) build -c release --product hordelink-bench-signatures
 	Benchmarks/signatures .build/release/hordelink-bench-signatures
+
+# The whole system in simulated time, one seed after the other: make simulate SEEDS=100000; a finding replays with
+# SEED=, and TRACE=1 prints what happens.
+SEEDS ?= 1000
+SEED ?= 1
+simulate: setup
+	$(SWIFT) build -c release --product hordelink-simulate
+	.build/release/hordelink-simulate --seeds $(SEEDS) --seed $(SEED) $(if $(TRACE),--trace)
 
 # What a backlog of a million updates costs, docs/benchmarks/backlog.md.
 bench-backlog: build

@@ -37,6 +37,7 @@ let package = Package(
     .executable(name: "hordelink-dev-facilitator", targets: ["DevFacilitatorProgram"]),
     .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
     .executable(name: "hordelink-demo", targets: ["Demo"]),
+    .executable(name: "hordelink-simulate", targets: ["SimulationProgram"]),
     .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
     .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
   ],
@@ -149,6 +150,15 @@ let package = Package(
       name: "Demo", dependencies: ["JSON", "Messages", "Platform", "Rehearsal"], swiftSettings: strict,
       linkerSettings: withRuntime),
 
+    .target(
+      name: "Simulation",
+      dependencies: ["Decisions", "Messages", .product(name: "DequeModule", package: "swift-collections")],
+      exclude: ["Program"], swiftSettings: strict),
+    .executableTarget(
+      name: "SimulationProgram",
+      dependencies: [
+        "Platform", "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Sources/Simulation/Program", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
       name: "BacklogBenchmark", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "Store"],
       path: "Benchmarks/Backlog", swiftSettings: strict, linkerSettings: withFoundation),
@@ -204,6 +214,8 @@ let package = Package(
       name: "DecisionsTests",
       dependencies: ["TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "StatusUpdates"],
       swiftSettings: strict),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["TestSupport", "Simulation"], swiftSettings: strict),
     .testTarget(
       name: "StoreTests", dependencies: ["CSQLite", "Decisions", "Messages", "Store"], swiftSettings: strict),
   ]

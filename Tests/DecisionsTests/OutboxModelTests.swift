@@ -54,7 +54,9 @@ import Testing
     private mutating func take(_ outcome: Outbox.Outcome) {
       switch outcome {
       case .delivered(let entry, _): delivered.append(entry)
-      case .dead(let entry, _): dead.append(entry)
+      case .dead(let entry, _):
+        dead.append(entry)
+        outbox.buried(entry.job)
       case .retry: break
       case .ephemeral: Issue.record("nothing ephemeral was sent")
       case .disagreement: lose(disagreeing: true)
@@ -65,6 +67,7 @@ import Testing
       facilitator.disconnect()
       if let entry = outbox.connectionLost(disagreeing: disagreeing, at: now) {
         dead.append(entry)
+        outbox.buried(entry.job)
         buried.insert(FacilitatorModel.Update(job: entry.job, status: entry.status))
       }
       outbox.connected(at: now)

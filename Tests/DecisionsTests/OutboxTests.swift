@@ -103,7 +103,9 @@ import Testing
       return
     }
     #expect(dead.id == UpdateID(1) && dead.attempts == 4 && error.type == "job.not_found")
-    // And its job goes on.
+    // Its job goes on once that is on record, and not before.
+    #expect(next(&outbox, at: at(now)).isEmpty)
+    outbox.buried(job(1))
     #expect(next(&outbox, at: at(now)) == [2])
     _ = outbox.answered(.success, at: at(now))
     #expect(outbox.count == 0 && outbox.bytes == 0)

@@ -200,4 +200,26 @@ import Testing
     _ = outbox.answered(.success, at: at(40))
     #expect(outbox.allowance == .zero)
   }
+
+  /// Killed before its dead letter is on record, a successor sends that again: what follows must not have gone before.
+  @Test func whatFollowsADeadLetterWaitsUntilThatIsOnRecord() {
+    let uplink = UplinkUnderTest()
+    uplink.run(job(1))
+    uplink.connect()
+    uplink.facilitator(.success)
+    uplink.update(1, 1, .accepted)
+    uplink.update(1, 2, .executorReady)
+    uplink.settle()
+    for seconds in [1.0, 10, 60] {
+      uplink.facilitator(errors("job.not_found"))
+      uplink.pass(seconds)
+      uplink.does(.timeReached)
+      uplink.settle()
+    }
+    let given = uplink.facilitator(errors("job.not_found"))
+    #expect(given.effects.allSatisfy { if case .send = $0 { false } else { true } })
+    // Nor does what comes meanwhile.
+    #expect(uplink.update(1, 3, .volumesReady).effects.allSatisfy { if case .send = $0 { false } else { true } })
+    #expect(uplink.settle().contains(.send(job(1), .executorReady, metadata: nil)))
+  }
 }

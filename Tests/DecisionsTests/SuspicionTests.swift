@@ -52,6 +52,7 @@ import Testing
         #expect(next(&outbox, at: now) == [1])
       }
     }
+    outbox.buried(job(1))
     // Its job goes on, and nothing is held against what follows.
     #expect(next(&outbox, at: now) == [9])
     #expect(outbox.count == 1)

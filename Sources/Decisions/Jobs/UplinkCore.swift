@@ -80,6 +80,7 @@ public struct UplinkCore: Sendable {
     case exit(JobID, ListenerID, OutboxEntry?)
     case ownTerminal(OutboxEntry)
     case closed(JobID)
+    case buried(JobID)
     case specs(ListenerID, SequenceNumber)
     case cheat(CheatReport)
     /// The outbox is empty, or its time to drain is over.

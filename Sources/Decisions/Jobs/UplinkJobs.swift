@@ -284,7 +284,9 @@ extension UplinkCore {
       became(durable: entry)
       ended(entry.job)
       actions.append(.toSupervisor(.stopCommand(entry.job)))
+    case .buried(let id): outbox.buried(id)
     case .closed(let id):
+      outbox.buried(id)
       log(.info, .jobClosed, "closed", job: id)
       actions.append(.toSupervisor(.jobClosed(id)))
       jobs[id]?.phase = .closed

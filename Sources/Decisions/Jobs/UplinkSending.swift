@@ -126,7 +126,7 @@ extension UplinkCore {
       // Nothing more is done for the job, and its request is not kept for longer.
       actions.append(.commit([bury, .close(entry.job, at: now.wall)], then: .closed(entry.job)))
     } else {
-      actions.append(.commit([bury], then: .nothing))
+      actions.append(.commit([bury], then: .buried(entry.job)))
     }
   }
 

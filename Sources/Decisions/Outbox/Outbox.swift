@@ -57,6 +57,9 @@ public struct Outbox: Sendable {
   private var sent = Deque<Sent>()
   private var bytesInFlight = 0
   private var held: [JobID: Instant] = [:]
+  /// Jobs that have lost an update as a dead letter which is not on record as one yet. What follows it must not go
+  /// before: a successor would send both in their order.
+  private var burying: Set<JobID> = []
   /// Jobs whose first update was in flight when the last connection was lost.
   private var lossy: Set<JobID> = []
   private var isConnected = false
@@ -97,7 +100,12 @@ public struct Outbox: Sendable {
     lanes[entry.job, default: Lane()].entries.append(entry)
     count += 1
     bytes += entry.size
-    if lanes[entry.job]?.entries.count == 1 { sendable.append(entry.job) }
+    if lanes[entry.job]?.entries.count == 1, !burying.contains(entry.job) { sendable.append(entry.job) }
+  }
+
+  /// The dead letter of that job is on record: what follows it may go.
+  public mutating func buried(_ job: JobID) {
+    if burying.remove(job) != nil, lanes[job] != nil { makeSendable(job) }
   }
 
   /// Takes back an update that had been given up on, before what its job stored later.
@@ -226,6 +234,7 @@ public struct Outbox: Sendable {
     }
     entry.attempts += 1
     guard entry.attempts <= Self.retryDelays.count else {
+      burying.insert(job)
       removeFirst(of: job)
       return .dead(entry, error)
     }
@@ -245,7 +254,11 @@ public struct Outbox: Sendable {
     bytes -= entry.size
     lossy.remove(job)
     lanes[job]?.inFlight = false
-    if lanes[job]?.entries.isEmpty ?? true { lanes[job] = nil } else { makeSendable(job) }
+    if lanes[job]?.entries.isEmpty ?? true {
+      lanes[job] = nil
+    } else if !burying.contains(job) {
+      makeSendable(job)
+    }
     return entry
   }
 
@@ -276,6 +289,7 @@ public struct Outbox: Sendable {
       lanes[job]?.entries[0] = entry
       lanes[job]?.inFlight = false
       if entry.lossesAlone >= Self.lossesAlone {
+        burying.insert(job)
         dead = removeFirst(of: job)
       } else if entry.suspect {
         suspects.append(job)

@@ -1,0 +1,133 @@
+import Decisions
+import Messages
+
+/// The facilitator as PROTOCOL.md has it: a row for each (job, status), and answers without ids, in order.
+final class SimulatedFacilitator {
+  struct JobRequest {
+    var job: JobID
+    var hash: [UInt8]
+    var limitSeconds: Int
+    var isForged: Bool
+  }
+
+  enum ToFacilitator {
+    case authenticate
+    case update(JobID, JobStatus)
+    case ping(UInt64)
+  }
+
+  enum FromFacilitator {
+    case opened
+    case answer(FacilitatorAnswer)
+    case garbage
+    case pong(UInt64)
+    case job(JobRequest)
+  }
+
+  final class Connection {
+    let line: Line<ToFacilitator, FromFacilitator>
+    var isOpen = true
+    var isAuthenticated = false
+    /// It takes what comes and says nothing any more.
+    var isSilent = false
+    init(_ world: World) { line = Line(world) }
+  }
+
+  struct Update: Hashable {
+    var job: JobID
+    var status: JobStatus
+  }
+
+  private unowned let world: World
+  private(set) var connection: Connection?
+  private(set) var accepted: [JobID: [JobStatus]] = [:]
+  private var rows: Set<Update> = []
+  /// How often it still refuses an update that it will take in the end.
+  private var refusals: [Update: Int] = [:]
+  /// How often it has refused one.
+  private(set) var refused: [Update: Int] = [:]
+  /// Requests that it has sent, in order.
+  private(set) var requested: [JobRequest] = []
+  private var isAway = false
+
+  init(_ world: World) { self.world = world }
+
+  func connect(_ number: UInt64) -> Connection? {
+    cut()
+    guard !isAway else { return nil }
+    let connection = Connection(world)
+    self.connection = connection
+    connection.line.up.attach { [weak self, weak connection] message in
+      guard let self, let connection, connection.isOpen else { return }
+      if let message { heard(message, connection) } else { connection.isOpen = false }
+    }
+    connection.line.down.send(.opened)
+    return connection
+  }
+
+  /// Drops the connection. What was on its way may be lost with it.
+  func cut() {
+    guard let connection else { return }
+    connection.isOpen = false
+    if world.chance(2) { connection.line.down.lose() }
+    connection.line.closeByServer()
+    self.connection = nil
+  }
+
+  func leave(for time: Int64) {
+    isAway = true
+    cut()
+    world.after(time) { [weak self] in self?.isAway = false }
+  }
+
+  func fallSilent() { connection?.isSilent = true }
+
+  private func heard(_ message: ToFacilitator, _ connection: Connection) {
+    guard !connection.isSilent else { return }
+    func answer(_ answer: FacilitatorAnswer) { connection.line.down.send(.answer(answer)) }
+    func error(_ type: String) { answer(.errors([FacilitatorError(type: type, message: "said so")])) }
+    switch message {
+    case .authenticate:
+      if world.chance(world.faults.refusesAuthentication) { return error("auth.not_registered") }
+      connection.isAuthenticated = true
+      answer(.success)
+    case .ping(let number): connection.line.down.send(.pong(number))
+    case .update(let job, let status):
+      if world.chance(world.faults.cutsBeforeRow) { return cut() }
+      let update = Update(job: job, status: status)
+      if world.chance(world.faults.foreignError) {
+        refused[update, default: 0] += 1
+        return error("value_error")
+      }
+      if rows.contains(update) { return error("job.integrity_error") }
+      if refusals[update] == nil {
+        refusals[update] = world.chance(world.faults.refusesUpdate) ? Int.random(in: 1...5, using: &world.random) : 0
+      }
+      if let left = refusals[update], left > 0 {
+        refusals[update] = left - 1
+        refused[update, default: 0] += 1
+        return error("job.not_found")
+      }
+      rows.insert(update)
+      accepted[job, default: []].append(status)
+      world.note("the facilitator accepts \(status.name) of \(job)")
+      if world.chance(world.faults.cutsAfterRow) { return cut() }
+      if world.chance(world.faults.garbage) { return connection.line.down.send(.garbage) }
+      answer(.success)
+    }
+  }
+
+  /// Sends a request: a new one, one that it has sent before, or one with the signature of another.
+  func request() {
+    guard let connection, connection.isAuthenticated else { return }
+    var request = JobRequest(
+      job: world.newJob(), hash: [UInt8(requested.count)], limitSeconds: .random(in: 5...100, using: &world.random),
+      isForged: world.chance(20))
+    if let older = requested.randomElement(using: &world.random) {
+      if world.chance(5), accepted[older.job] != nil { request = older }
+      if world.chance(15) { request.hash = older.hash }
+    }
+    requested.append(request)
+    connection.line.down.send(.job(request))
+  }
+}

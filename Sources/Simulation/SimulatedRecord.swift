@@ -1,0 +1,125 @@
+import Decisions
+import Messages
+
+/// The record on the simulated disk: what is in it survives any death.
+struct SimulatedRecord {
+  enum State { case waiting, accepted, dead, dropped }
+
+  struct Update {
+    var entry: OutboxEntry
+    var state = State.waiting
+  }
+
+  struct Job {
+    var new: NewJob
+    var phase = JobPhase.accepted
+    var deadline: Deadline?
+    var command: CommandRecord?
+    var exitStored = false
+    var endedAt: WallTime?
+    /// Places in `updates`.
+    var updates: [Int] = []
+  }
+
+  private(set) var jobs: [JobID: Job] = [:]
+  private(set) var updates: [Update] = []
+  private var places: [UpdateID: Int] = [:]
+  private var signatures: [[UInt8]: JobID] = [:]
+  /// Updates that were given up on at some time, whatever became of them.
+  private(set) var everDead: Set<UpdateID> = []
+  /// What a record must never be asked to do.
+  private(set) var broken: String?
+
+  mutating func carryOut(_ operation: StoreOperation) {
+    switch operation {
+    case .insertJob(let new):
+      if jobs[new.job] != nil { broken = "the job \(new.job) is stored twice" }
+      jobs[new.job] = Job(new: new)
+      if let hash = new.signatureHash { signatures[hash] = new.job }
+    case .insertUpdate(let entry, _):
+      if statuses(of: entry.job).contains(entry.status) { broken = "\(entry.status.name) is stored twice" }
+      if statuses(of: entry.job).contains(where: \.isTerminal) {
+        broken = "\(entry.status.name) is stored behind a terminal status"
+      }
+      if let last = updates.last, last.entry.id >= entry.id { broken = "numbers are not used in their order" }
+      places[entry.id] = updates.count
+      jobs[entry.job]?.updates.append(updates.count)
+      updates.append(Update(entry: entry))
+    case .setDispatching(let job, let deadline):
+      if jobs[job]?.phase != .accepted { broken = "\(job) is dispatched twice" }
+      jobs[job]?.phase = .dispatching
+      jobs[job]?.deadline = deadline
+    case .setCommand(let job, let record): jobs[job]?.command = record
+    case .setExit(let job, _): jobs[job]?.exitStored = true
+    case .end(let job, let at):
+      jobs[job]?.phase = .ended
+      jobs[job]?.endedAt = at
+    case .retire(let id, _): set(id, from: .waiting, to: .accepted)
+    case .countAttempt(let id, let attempts, _, _):
+      if let place = places[id] { updates[place].entry.attempts = attempts }
+    case .bury(let id, _, _, _):
+      set(id, from: .waiting, to: .dead)
+      everDead.insert(id)
+    case .revive(let id): set(id, from: .dead, to: .waiting)
+    case .dropDead(let id, _): set(id, from: .dead, to: .dropped)
+    case .close(let job, _): jobs[job]?.phase = .closed
+    case .putSpecs, .dropSpecs, .insertCheat, .dropCheat, .clearRestored: break
+    }
+  }
+
+  private mutating func set(_ id: UpdateID, from: State, to: State) {
+    guard let place = places[id], updates[place].state == from else {
+      broken = "the update \(id) goes to \(to) from where it is not"
+      return
+    }
+    updates[place].state = to
+    if to == .waiting { updates[place].entry.attempts = 0 }
+  }
+
+  func updates(of job: JobID) -> [Update] { jobs[job]?.updates.map { updates[$0] } ?? [] }
+  func statuses(of job: JobID) -> [JobStatus] { jobs[job]?.updates.map { updates[$0].entry.status } ?? [] }
+  var waiting: [OutboxEntry] { updates.filter { $0.state == .waiting }.map(\.entry) }
+  var dead: [OutboxEntry] { updates.filter { $0.state == .dead }.map(\.entry) }
+  func holds(_ job: JobID, _ status: JobStatus) -> Bool { statuses(of: job).contains(status) }
+
+  func find(_ ids: [UpdateID]) -> [FoundDeadLetter] {
+    ids.compactMap { id in
+      guard let place = places[id], updates[place].state == .dead else { return nil }
+      let entry = updates[place].entry
+      let accepted = updates(of: entry.job).contains { $0.state == .accepted && $0.entry.status.isTerminal }
+      return FoundDeadLetter(entry: entry, terminalIsAccepted: accepted)
+    }
+  }
+
+  func lookUp(_ job: JobID, _ hash: [UInt8]?) -> (known: Bool, replay: Bool) {
+    (jobs[job] != nil, hash.flatMap { signatures[$0] }.map { $0 != job } ?? false)
+  }
+
+  func stored(_ id: JobID) -> StoredJob? {
+    guard let job = jobs[id] else { return nil }
+    return StoredJob(
+      job: id, phase: job.phase, statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
+      limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command, exitStored: job.exitStored,
+      signatureHash: job.new.signatureHash, bodyBytes: job.phase == .ended ? 0 : job.new.body.count)
+  }
+
+  /// What an Uplink that starts finds.
+  func load(bootID: String, wall: WallTime) -> StoredState {
+    let recently = (wall - UplinkCore.memory).milliseconds
+    let found = jobs.filter { _, job in
+      guard let ended = job.endedAt else { return true }
+      return ended.milliseconds > recently || (!job.exitStored && job.command?.bootID == bootID)
+    }
+    let held = updates.filter { $0.state == .waiting || $0.state == .dead }
+    let bytes = held.reduce(0) { $0 + OutboxEntry.overhead + ($1.entry.metadata?.count ?? 0) }
+    return StoredState(
+      jobs: found.keys.sorted().compactMap { stored($0) },
+      nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: waiting.count, dead: dead.count,
+      bytes: bytes)
+  }
+
+  func page(after id: UpdateID, limit: Int) -> (entries: [OutboxEntry], more: Bool) {
+    let found = waiting.filter { $0.id > id }
+    return (Array(found.prefix(limit)), found.count > limit)
+  }
+}

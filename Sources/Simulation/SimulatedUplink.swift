@@ -1,0 +1,271 @@
+import Decisions
+import DequeModule
+import Messages
+
+/// Uplink as a process: its loop and the thread of its record, as hordelink-uplink has them.
+final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
+  private enum Request {
+    case commit([StoreOperation], UplinkCore.AfterCommit)
+    case load(UpdateID, Int)
+    case loadBody(JobID)
+    case loadJob(JobID)
+    case lookUp(SimulatedFacilitator.JobRequest)
+    case lookUpDead(DeadLetterRequest)
+    case expire
+    case checkDisk
+  }
+
+  let generation: Generation
+  private let control: Line<UplinkToSupervisor, SupervisorToUplink>
+  private var core: UplinkCore?
+  private var events = Deque<UplinkCore.Event>()
+  private var busy = false
+  private var timerAt: Instant?
+  private var listeners: [ConnectionID: Line<ListenerToUplink, UplinkToListener>] = [:]
+  private var nextListener: UInt64 = 1
+  private var facilitator: SimulatedFacilitator.Connection?
+  private var requests: [Request] = []
+  private var batch: [Request]?
+  /// What came of batches, not told yet.
+  private var reports = Deque<[UplinkCore.Event]>()
+  /// When each commit that is not durable yet was asked for.
+  private var uncommitted = Deque<Int64>()
+  /// What each update on its way asks to be stored, to be checked when it is acknowledged.
+  private var jobOf: [ConnectionID: JobID] = [:]
+  private var askedFor: [ConnectionID: [UInt64: JobStatus]] = [:]
+
+  var description: String { "uplink \(generation)" }
+
+  init(_ world: World, generation: Generation, control: Line<UplinkToSupervisor, SupervisorToUplink>) {
+    self.generation = generation
+    self.control = control
+    super.init(world)
+    control.down.attach { [weak self] message in
+      guard let self, runs else { return }
+      if let message { heard(message) } else { end(.code(0)) }
+    }
+    world.after(world.latency()) { [weak self] in self?.open() }
+  }
+
+  /// Takes the lock, reads the record, and accepts who has connected meanwhile.
+  private func open() {
+    guard runs else { return }
+    if let other = world.uplinks.first(where: { $0 !== self && $0.isAlive && $0.core != nil }) {
+      world.note("\(self) finds the record locked by \(other)")
+      return end(.code(75))
+    }
+    let stored = world.record.load(bootID: world.bootID, wall: world.moment.wall)
+    core = UplinkCore(
+      settings: world.settings, stored: stored, bootID: world.bootID, seed: world.random.next(), at: world.moment)
+    for line in world.takeUplinkBacklog() { accept(line) }
+    busy = true
+    if let actions = core?.start(at: world.moment) { carryOut(actions) { perform($0) } }
+    busy = false
+    post(.timeReached)
+  }
+
+  var accepts: Bool { runs && core != nil }
+
+  func accept(_ line: Line<ListenerToUplink, UplinkToListener>) {
+    let id = ConnectionID(nextListener)
+    nextListener += 1
+    listeners[id] = line
+    line.up.attach { [weak self] message in
+      guard let self, runs else { return }
+      guard let message else {
+        listeners[id] = nil
+        return post(.listenerGone(id))
+      }
+      if case .hello(let job) = message { jobOf[id] = job }
+      if case .update(let number, let status, _) = message { askedFor[id, default: [:]][number.number] = status }
+      post(.fromListener(id, message, line.generation))
+    }
+  }
+
+  private func heard(_ message: SupervisorToUplink) {
+    if case .ping(let number) = message {
+      let age = uncommitted.first.map { (world.now - $0) / 1_000_000 } ?? 0
+      control.up.send(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
+    } else if core != nil {
+      post(.fromSupervisor(message))
+    } else {
+      // Read once the record is open.
+      world.after(world.latency()) { [weak self] in
+        guard let self, runs else { return }
+        heard(message)
+      }
+    }
+  }
+
+  func post(_ event: UplinkCore.Event) {
+    guard runs, core != nil else { return }
+    events.append(event)
+    guard !busy else { return }
+    busy = true
+    while let next = events.popFirst(), runs {
+      world.stepped()
+      guard let actions = core?.handle(next, at: world.moment) else { break }
+      carryOut(actions) { perform($0) }
+    }
+    busy = false
+    setTimer()
+  }
+
+  private func setTimer() {
+    guard runs, let deadline = core?.nextDeadline else { return }
+    if let timerAt, timerAt <= deadline { return }
+    timerAt = deadline
+    world.at(deadline) { [weak self] in
+      guard let self, runs else { return }
+      timerAt = nil
+      post(.timeReached)
+    }
+  }
+
+  private func perform(_ action: UplinkCore.Action) {
+    switch action {
+    case .commit(let operations, let then):
+      uncommitted.append(world.now)
+      ask(.commit(operations, then))
+      if world.mutation == .acknowledgedBeforeCommit, case .update(let listener, let number, _) = then {
+        listeners[listener]?.down.send(.stored(number))
+      }
+    case .load(let id, let limit): ask(.load(id, limit))
+    case .loadBody(let job): ask(.loadBody(job))
+    case .loadJob(let job): ask(.loadJob(job))
+    case .lookUpDead(let request): ask(.lookUpDead(request))
+    case .loadDead(let question, _): post(.deadLoaded(question, []))
+    case .expire: ask(.expire)
+    case .checkDisk: ask(.checkDisk)
+    case .toSupervisor(let message): control.up.send(message)
+    case .toListener(let id, let message):
+      if case .stored(let number) = message { checkDurable(id, number) }
+      listeners[id]?.down.send(message)
+    case .dropListener(let id):
+      // Its end is read like any other's.
+      listeners[id]?.down.send(nil)
+      listeners[id]?.up.send(nil)
+    case .connect(let connection): connect(connection)
+    case .disconnect, .close:
+      facilitator?.line.closeByClient()
+      facilitator = nil
+    case .authenticate: facilitator?.line.up.send(.authenticate)
+    case .heartbeat, .sendSpecs: break
+    case .ping(let number): facilitator?.line.up.send(.ping(number))
+    case .send(let job, let status, _):
+      if world.record.jobs[job] != nil, !world.record.holds(job, status) {
+        world.fail("\(status.name) of \(job) is sent before it is durable")
+      }
+      world.sent(job, status)
+      facilitator?.line.up.send(.update(job, status))
+    case .log(let entry): world.note("\(self): \(entry.text)")
+    case .exit(let code): end(.code(code))
+    }
+  }
+
+  private func checkDurable(_ id: ConnectionID, _ number: SequenceNumber) {
+    guard let job = jobOf[id], let status = askedFor[id]?[number.number] else { return }
+    if !world.record.holds(job, status) {
+      world.fail("\(status.name) of \(job) is acknowledged before it is durable")
+    }
+  }
+
+  private func connect(_ number: UInt64) {
+    guard let connection = world.facilitator.connect(number) else {
+      world.after(world.latency() * 100) { [weak self] in self?.post(.lost(reason: "refused", connection: number)) }
+      return
+    }
+    facilitator = connection
+    connection.line.down.attach { [weak self] message in
+      guard let self, runs else { return }
+      switch message {
+      case .opened: post(.opened(connection: number))
+      case .answer(let answer): post(.answered(answer, connection: number))
+      case .garbage: post(.unreadableAnswer(connection: number))
+      case .pong(let ping): post(.ponged(ping, connection: number))
+      case .job(let request): ask(.lookUp(request))
+      case nil: post(.lost(reason: "cut", connection: number))
+      }
+    }
+  }
+
+  // MARK: The thread of the record
+
+  private func ask(_ request: Request) {
+    requests.append(request)
+    work()
+  }
+
+  /// All that waits goes into one transaction.
+  private func work() {
+    guard batch == nil, !requests.isEmpty, runs else { return }
+    batch = requests
+    requests = []
+    world.after(world.diskLatency()) { [weak self] in
+      guard let self, runs, let done = batch else { return }
+      guard world.diskTakes(writes(done)) else {
+        batch = nil
+        return end(.code(ExitCode.io))
+      }
+      let lost = world.takeReserveLoss()
+      let outcomes = done.flatMap { apply($0) }
+      batch = nil
+      reports.append((lost ? [.disk(isFull: true)] : []) + outcomes)
+      // A death may come between the commit and its being told.
+      world.after(world.latency()) { [weak self] in
+        guard let self, runs, let report = reports.popFirst() else { return }
+        for case .committed in report { uncommitted.removeFirst() }
+        events.append(contentsOf: report)
+        if let last = events.popLast() { post(last) }
+      }
+      work()
+    }
+  }
+
+  private func writes(_ batch: [Request]) -> Bool {
+    batch.contains { if case .commit(let operations, _) = $0 { !operations.isEmpty } else { false } }
+  }
+
+  private func apply(_ request: Request) -> [UplinkCore.Event] {
+    switch request {
+    case .commit(let operations, let then):
+      for operation in operations {
+        if world.mutation == .lostRetire, case .retire = operation { continue }
+        world.record.carryOut(operation)
+      }
+      return [.committed(then)]
+    case .load(let id, let limit):
+      var (entries, more) = world.record.page(after: id, limit: limit)
+      if world.mutation == .resentInWrongOrder { entries.reverse() }
+      return [.loaded(entries, more: more)]
+    case .loadBody(let job):
+      let stored = world.record.jobs[job]
+      return [.bodyLoaded(job, stored?.endedAt == nil ? stored?.new.body : nil)]
+    case .loadJob(let job): return [.jobLoaded(job, world.record.stored(job))]
+    case .lookUp(let request):
+      let (known, replay) = world.record.lookUp(request.job, request.hash)
+      return [
+        .requested(
+          UplinkCore.Request(
+            job: request.job, body: [1, 2, 3], signatureHash: request.hash, limitSeconds: request.limitSeconds,
+            refusal: request.isForged ? "forged" : nil, isKnown: known, isReplay: replay))
+      ]
+    case .lookUpDead(let request): return [.deadFound(request, world.record.find(request.letters))]
+    case .expire: return [.expired(0)]
+    case .checkDisk: return [.disk(isFull: !world.makeReserve())]
+    }
+  }
+
+  override func closeAll() {
+    // A transaction that was under way is on the disk, or is not.
+    if let batch, world.chance(2) { for request in batch { _ = apply(request) } }
+    batch = nil
+    control.up.send(nil)
+    control.down.close()
+    for id in listeners.keys.sorted() { listeners[id]?.closeByServer() }
+    listeners = [:]
+    if world.chance(2) { facilitator?.line.up.lose() }
+    facilitator?.line.closeByClient()
+    facilitator = nil
+  }
+}

@@ -1,0 +1,133 @@
+import Decisions
+import DequeModule
+import Messages
+
+/// What reports a job's statuses, and all it was told about them.
+final class SimulatedWorker {
+  private unowned let world: World
+  let job: JobID
+  /// What it sends, in this order; a status twice is one whose answer it has not believed.
+  private let script: [JobStatus]
+  private var next = 0
+  /// Sent on this connection and not answered.
+  private var unanswered = Deque<JobStatus>()
+  private var line: WorkerLine?
+  private var refusals = 0
+  private(set) var isOver = false
+  /// What it has an acknowledgement for, in the order in which it sent it.
+  private(set) var acknowledged: [JobStatus] = []
+  private let done: (Bool) -> Void
+
+  /// - Parameter done: is called when it has nothing more to say, or nobody to say it to.
+  init(_ world: World, job: JobID, done: @escaping (Bool) -> Void) {
+    self.world = world
+    self.job = job
+    self.done = done
+    var script: [JobStatus] = []
+    let middle: [JobStatus] = [.accepted, .executorReady, .volumesReady, .executionDone]
+    for status in middle where !world.chance(4) { script.append(status) }
+    if !world.chance(5) { script.append(world.chance(3) ? .failed : .completed) }
+    if world.chance(8) { script.append(.streamingReady) }
+    if world.chance(6), let again = script.randomElement(using: &world.random) { script.append(again) }
+    self.script = script
+    world.after(world.latency()) { [weak self] in self?.turn() }
+  }
+
+  func die() {
+    isOver = true
+    line?.closeByClient()
+    line = nil
+  }
+
+  /// Connects, sends, or finds that it has said everything.
+  private func turn() {
+    guard !isOver else { return }
+    guard next < script.count || !unanswered.isEmpty else {
+      die()
+      return done(true)
+    }
+    if line == nil { connect() }
+    while let line, next < script.count, unanswered.count < world.pipelining {
+      let status = script[next]
+      next += 1
+      unanswered.append(status)
+      line.up.send(status)
+      if world.chance(4) { break }
+    }
+    if next < script.count { world.after(world.latency() * 20) { [weak self] in self?.turn() } }
+  }
+
+  private func connect() {
+    guard let ingress = world.supervisor?.ingress(of: job), ingress.isOpen else {
+      refusals += 1
+      // Its socket is gone for good.
+      if refusals > 60 {
+        die()
+        return done(false)
+      }
+      world.after(1_000_000_000) { [weak self] in self?.turn() }
+      return
+    }
+    let line = WorkerLine(world)
+    self.line = line
+    line.down.attach { [weak self, weak line] answer in
+      guard let self, !isOver, self.line === line else { return }
+      if let answer { answered(answer) } else { lost() }
+    }
+    ingress.connect(line)
+  }
+
+  private func answered(_ answer: WorkerAnswer) {
+    refusals = 0
+    guard let status = unanswered.popFirst() else { return }
+    if case .stored = answer, !acknowledged.contains(status) { acknowledged.append(status) }
+    turn()
+  }
+
+  private func lost() {
+    line?.closeByClient()
+    line = nil
+    // All of it again, in its order.
+    next -= unanswered.count
+    unanswered = []
+    world.after(world.latency() * 50) { [weak self] in self?.turn() }
+  }
+}
+
+/// A job's command as a process: a worker, or a launcher whose worker lives elsewhere.
+final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
+  let job: JobID
+  private var worker: SimulatedWorker?
+  private let ignoresTermination: Bool
+
+  var description: String { "command of \(job)" }
+
+  init(_ world: World, job: JobID) {
+    self.job = job
+    ignoresTermination = world.chance(5)
+    super.init(world)
+    if world.settings.commandIsLauncher {
+      let fails = world.chance(10)
+      if !fails { world.workers.append(SimulatedWorker(world, job: job) { _ in }) }
+      world.after(world.latency() * 10) { [weak self] in self?.end(.code(fails ? 1 : 0)) }
+    } else {
+      let worker = SimulatedWorker(world, job: job) { [weak self] isDone in
+        guard let self else { return }
+        // Some never end by themselves.
+        if isDone, world.chance(10) { return }
+        world.after(world.latency() * 10) { [weak self] in self?.end(.code(isDone ? 0 : 1)) }
+      }
+      self.worker = worker
+      world.workers.append(worker)
+      if world.chance(10) { world.after(world.latency() * 200) { [weak self] in self?.end(.signal(11)) } }
+    }
+  }
+
+  /// From the Supervisor.
+  func terminate(_ signal: Int32) {
+    if signal != 9, ignoresTermination { return }
+    end(.signal(signal))
+  }
+
+  override func closeAll() { worker?.die() }
+}

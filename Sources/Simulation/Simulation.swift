@@ -1,0 +1,36 @@
+/// A deliberate fault of the kind that the simulation exists to find.
+public enum Mutation: String, CaseIterable, Sendable {
+  /// A worker is answered before its update is on the disk.
+  case acknowledgedBeforeCommit
+  /// What waits in the record is read in the wrong order.
+  case resentInWrongOrder
+  /// That an update was accepted is not written down.
+  case lostRetire
+}
+
+/// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers and facilitator, with
+/// kills, hangs, lost connections, a failing disk, stepped clocks and failing power.
+public enum Simulation {
+  /// What came of a run.
+  public struct Outcome: Sendable {
+    /// Events that a process of ours has handled.
+    public var steps: Int
+    /// The promise that was broken; nil when all were kept.
+    public var finding: String?
+    /// Follows from everything that happened: the same for the same seed.
+    public var hash: UInt64
+    /// What happened, when it was asked for.
+    public var trace: [String]
+  }
+
+  /// Runs one seed.
+  ///
+  /// - Parameters:
+  ///   - mutation: breaks the system in that way.
+  ///   - traces: notes what happens, which takes its time.
+  public static func run(seed: UInt64, mutation: Mutation? = nil, traces: Bool = false) -> Outcome {
+    let world = World(seed: seed, mutation: mutation, traces: traces)
+    world.live()
+    return Outcome(steps: world.steps, finding: world.failure, hash: world.hash, trace: world.trace)
+  }
+}

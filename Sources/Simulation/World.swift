@@ -1,0 +1,290 @@
+import Decisions
+import Messages
+
+/// How often each fault happens: once in so many chances; 0 for never.
+struct Faults {
+  var killBetweenActions = 0
+  var spawnFails = 0
+  var refusesAuthentication = 0
+  var cutsBeforeRow = 0
+  var cutsAfterRow = 0
+  var foreignError = 0
+  var refusesUpdate = 0
+  var garbage = 0
+  var diskFails = 0
+}
+
+/// Everything there is, at one moment of simulated time: the processes, the disk, the clocks and the network. All of it
+/// follows from one seed.
+final class World {
+  var random: Dice
+  let mutation: Mutation?
+  var faults = Faults()
+  let settings: UplinkSettings
+  /// Updates that a worker sends before the first is answered.
+  let pipelining: Int
+  /// The whole of the service is killed with its Supervisor, as systemd does.
+  private let killsGroup: Bool
+
+  /// Nanoseconds since the start.
+  private(set) var now: Int64 = 0
+  private var queue = EventQueue()
+  private var bootedAt: Int64 = 0
+  private var boots = 1
+  private var wallOffset: Int64 = 1_700_000_000_000
+  private var lastPID: Int32 = 100
+  private var lastJob = 0
+
+  var record = SimulatedRecord()
+  private var diskIsFull = false
+  private var hasReserve = true
+  private var reserveIsLost = false
+
+  /// All there ever were: one that lost its Supervisor lives on for a while.
+  var processes: [SimulatedProcess] = []
+  private(set) var supervisor: SimulatedSupervisor?
+  var uplinks: [SimulatedUplink] = []
+  var commands: [SimulatedCommand] = []
+  var workers: [SimulatedWorker] = []
+  private var startedJobs: Set<JobID> = []
+  private(set) lazy var facilitator = SimulatedFacilitator(self)
+  /// The exit code of the last Supervisor that ended by itself.
+  var supervisorExit: Int32?
+  private var startsSupervisor = true
+  /// No fault happens any more.
+  private var isCalm = false
+
+  private(set) var steps = 0
+  private(set) var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+  /// The promise that is broken.
+  private(set) var failure: String?
+  private let traces: Bool
+  private(set) var trace: [String] = []
+  private var sends: [SimulatedFacilitator.Update: Int] = [:]
+
+  init(seed: UInt64, mutation: Mutation?, traces: Bool) {
+    random = Dice(seed: seed)
+    self.mutation = mutation
+    self.traces = traces
+    pipelining = .random(in: 1...4, using: &random)
+    killsGroup = .random(using: &random)
+    let isTight = Int.random(in: 0..<3, using: &random) == 0
+    settings = UplinkSettings(
+      stateDirectory: "/s", secure: false, host: "h", port: 1, path: "/", hotkeyFile: "/k", trustedSigners: [],
+      graceSeconds: 50, maxOpenJobs: .random(in: 2...6, using: &random), window: .random(in: 1...8, using: &random),
+      maxRows: isTight ? .random(in: 6...16, using: &random) : 1000, maxBytes: 1 << 30, maxFrameBytes: 1 << 20,
+      commandIsLauncher: .random(using: &random), drainSeconds: 5)
+  }
+
+  // MARK: Time and chance
+
+  var moment: Moment {
+    Moment(
+      boot: Instant(nanoseconds: now - bootedAt), wall: WallTime(milliseconds: wallOffset + now / 1_000_000))
+  }
+  var bootID: String { "boot \(boots)" }
+
+  func after(_ time: Int64, _ body: @escaping () -> Void) { queue.push(at: now + time, body) }
+
+  /// At that time of this boot's clock.
+  func at(_ instant: Instant, _ body: @escaping () -> Void) {
+    queue.push(at: max(now, instant.nanoseconds + bootedAt), body)
+  }
+
+  /// Whether it happens this time, once in so many.
+  func chance(_ count: Int) -> Bool { count > 0 && random.next() % UInt64(count) == 0 }
+
+  /// From 10 µs to 10 ms, mostly short.
+  func latency() -> Int64 { Int64(10_000) << Int64(random.next() % 11) }
+  func diskLatency() -> Int64 { chance(50) ? 300_000_000 : latency() * 2 }
+
+  func newPID() -> Int32 {
+    lastPID += 1
+    return lastPID
+  }
+
+  func newJob() -> JobID {
+    lastJob += 1
+    let digits = String(lastJob, radix: 16)
+    let text = "00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits
+    guard let job = JobID(text) else { preconditionFailure("\(text) is canonical") }
+    return job
+  }
+
+  // MARK: What is noted
+
+  func stepped() {
+    steps += 1
+    hash = (hash ^ UInt64(truncatingIfNeeded: now)) &* 0x100_0000_01b3
+  }
+
+  func note(_ text: @autoclosure () -> String) {
+    guard traces else { return }
+    trace.append("\(now / 1000) µs  \(text())")
+  }
+
+  func fail(_ promise: String) {
+    if failure == nil { failure = promise }
+    note("BROKEN: \(promise)")
+  }
+
+  func sent(_ job: JobID, _ status: JobStatus) { sends[.init(job: job, status: status), default: 0] += 1 }
+  func sends(_ job: JobID, _ status: JobStatus) -> Int { sends[.init(job: job, status: status)] ?? 0 }
+
+  func started(_ job: JobID) {
+    if !startedJobs.insert(job).inserted { fail("the command of \(job) is started twice") }
+    if record.jobs[job]?.phase == .accepted { fail("the command of \(job) is started before that is on record") }
+  }
+
+  // MARK: Sockets of the service
+
+  func connectUplink(_ generation: Generation) -> Line<ListenerToUplink, UplinkToListener>? {
+    guard let supervisor, supervisor.isAlive else { return nil }
+    let line = Line<ListenerToUplink, UplinkToListener>(self, generation: generation)
+    if let uplink = uplinks.last(where: \.accepts) {
+      uplink.accept(line)
+    } else {
+      supervisor.uplinkBacklog.append(line)
+    }
+    return line
+  }
+
+  func takeUplinkBacklog() -> [Line<ListenerToUplink, UplinkToListener>] {
+    defer { supervisor?.uplinkBacklog = [] }
+    return supervisor?.uplinkBacklog ?? []
+  }
+
+  // MARK: The disk
+
+  /// Whether a commit succeeds: a full disk gives up the reserve first.
+  func diskTakes(_ writes: Bool) -> Bool {
+    if chance(faults.diskFails) { return false }
+    guard writes, diskIsFull else { return true }
+    guard hasReserve else { return false }
+    hasReserve = false
+    reserveIsLost = true
+    return true
+  }
+
+  func takeReserveLoss() -> Bool {
+    defer { reserveIsLost = false }
+    return reserveIsLost
+  }
+
+  func makeReserve() -> Bool {
+    if !diskIsFull { hasReserve = true }
+    return hasReserve
+  }
+
+  // MARK: Deaths
+
+  func startSupervisor() {
+    guard supervisor == nil, startsSupervisor else { return }
+    supervisorExit = nil
+    supervisor = SimulatedSupervisor(self)
+  }
+
+  /// Called by the Supervisor that ends.
+  func supervisorEnded() {
+    let ended = supervisor
+    supervisor = nil
+    // What is stopped sees no end of file; only systemd ends it.
+    for child in ended?.livingChildren ?? [] where killsGroup || !startsSupervisor || child.isHung {
+      child.end(.signal(9))
+    }
+    if killsGroup || !startsSupervisor {
+      for command in ended?.livingCommands ?? [] { command.end(.signal(9)) }
+    }
+    after(.random(in: 100_000_000...3_000_000_000, using: &random)) { [weak self] in self?.startSupervisor() }
+  }
+
+  private func losePower() {
+    note("the power fails")
+    startsSupervisor = false
+    supervisor?.end(.signal(9))
+    for uplink in uplinks { uplink.end(.signal(9)) }
+    for command in commands { command.end(.signal(9)) }
+    for worker in workers { worker.die() }
+    boots += 1
+    bootedAt = now
+    startsSupervisor = true
+  }
+
+  /// One fault or one thing that somebody does.
+  private func disturb() {
+    switch random.next() % 24 {
+    case 0...7: facilitator.request()
+    case 8: supervisor?.livingChildren.randomElement(using: &random)?.end(.signal(9))
+    case 9: uplinks.last(where: \.isAlive)?.end(.signal(9))
+    case 10: for child in supervisor?.livingChildren ?? [] { child.end(.signal(9)) }
+    case 11: if chance(3) { supervisor?.end(.signal(9)) }
+    case 12: supervisor?.livingCommands.randomElement(using: &random)?.end(.signal(9))
+    case 13: if chance(3) { supervisor?.livingChildren.randomElement(using: &random)?.isHung = true }
+    case 14: facilitator.cut()
+    case 15: if chance(3) { facilitator.leave(for: .random(in: 1...60, using: &random) * 1_000_000_000) }
+    case 16: if chance(3) { facilitator.fallSilent() }
+    case 17: wallOffset = 1_700_000_000_000 + .random(in: -1_200_000...1_200_000, using: &random)
+    case 18: if chance(6) { losePower() }
+    case 19: diskIsFull = chance(2)
+    case 20: if chance(4) { supervisor?.stop() }
+    case 21: if let dead = record.dead.randomElement(using: &random) { supervisor?.ask(.retry([Int(dead.id.number)])) }
+    case 22: if chance(3) { supervisor?.ask(.drain(chance(2))) }
+    default: supervisor?.ask(.status)
+    }
+  }
+
+  // MARK: The run
+
+  private func run(until end: Int64, _ isOver: () -> Bool = { false }) {
+    while let next = queue.next, next <= end, failure == nil, !isOver() {
+      guard let event = queue.pop() else { return }
+      now = event.at
+      event.body()
+      if let broken = record.broken { fail(broken) }
+    }
+    if failure == nil, !isOver() { now = max(now, end) }
+  }
+
+  private func plan(_ count: Int) {
+    guard count > 0, !isCalm else { return }
+    let wait = Int64(1_000_000) << Int64(random.next() % 14)
+    after(wait) { [weak self] in
+      guard let self, !isCalm else { return }
+      disturb()
+      plan(count - 1)
+    }
+  }
+
+  /// Faults and work for a while, then calm, and then the promises are looked at.
+  func live() {
+    faults = Faults(
+      killBetweenActions: [0, 2000, 400][Int(random.next() % 3)], spawnFails: [0, 50][Int(random.next() % 2)],
+      refusesAuthentication: 20, cutsBeforeRow: 30, cutsAfterRow: 30, foreignError: [0, 60][Int(random.next() % 2)],
+      refusesUpdate: 15, garbage: 100, diskFails: [0, 200][Int(random.next() % 2)])
+    startSupervisor()
+    plan(.random(in: 10...120, using: &random))
+    run(until: .random(in: 5...120, using: &random) * 1_000_000_000)
+    calm()
+  }
+
+  private func calm() {
+    note("calm")
+    faults = Faults()
+    diskIsFull = false
+    // Whoever was asked to stop has done so, and is started again.
+    let hour: Int64 = 3_600_000_000_000
+    isCalm = true
+    run(until: now + hour)
+    guard failure == nil else { return }
+    supervisor?.ask(.drain(false))
+    supervisor?.ask(.status)
+    run(until: now + 60_000_000_000)
+    checkPromises()
+    guard failure == nil else { return }
+    startsSupervisor = false
+    guard let supervisor else { return fail("no Supervisor runs after an hour of calm") }
+    supervisor.stop()
+    run(until: now + 600_000_000_000) { self.supervisorExit != nil }
+    if supervisorExit != 0 { fail("the stop is not done within ten minutes: \(String(describing: supervisorExit))") }
+  }
+}
