@@ -8,7 +8,7 @@ programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelinkctl
 libexecdir = $(PREFIX)/lib/hordelink
 unitdir = $(PREFIX)/lib/systemd/system
 
-.PHONY: build test demo bench-signatures bench-backlog simulate install lint format setup clean
+.PHONY: build test demo bench-signatures bench-backlog simulate faults install lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -31,6 +31,12 @@ SEED ?= 1
 simulate: setup
 	$(SWIFT) build -c release --product hordelink-simulate
 	.build/release/hordelink-simulate --seeds $(SEEDS) --seed $(SEED) $(if $(TRACE),--trace)
+
+# Real processes under load, killed KILLS times; the debug build, whose failpoints die at chosen steps.
+KILLS ?= 1000
+faults: setup
+	$(SWIFT) build
+	.build/debug/hordelink-faults --kills $(KILLS) $(if $(filter-out 1,$(SEED)),--seed $(SEED))
 
 # What a backlog of a million updates costs, docs/benchmarks/backlog.md.
 bench-backlog: build

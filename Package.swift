@@ -37,6 +37,7 @@ let package = Package(
     .executable(name: "hordelink-dev-facilitator", targets: ["DevFacilitatorProgram"]),
     .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
     .executable(name: "hordelink-demo", targets: ["Demo"]),
+    .executable(name: "hordelink-faults", targets: ["FaultsProgram"]),
     .executable(name: "hordelink-simulate", targets: ["SimulationProgram"]),
     .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
     .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
@@ -213,6 +214,17 @@ let package = Package(
     .testTarget(
       name: "DecisionsTests",
       dependencies: ["TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "StatusUpdates"],
+      swiftSettings: strict),
+    .target(
+      name: "FaultCampaign", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "WorkerClient"],
+      path: "Tests/Faults/Campaign", swiftSettings: strict),
+    .executableTarget(
+      name: "FaultsProgram",
+      dependencies: [
+        "FaultCampaign", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Tests/Faults/Program", swiftSettings: strict, linkerSettings: withFoundation),
+    .testTarget(
+      name: "FaultTests", dependencies: ["FaultCampaign", "Platform", "TestSupport"], path: "Tests/Faults/Tests",
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests", dependencies: ["TestSupport", "Simulation"], swiftSettings: strict),

@@ -25,6 +25,8 @@ public final class Rehearsal {
     /// Added to the Supervisor's environment.
     public var environment: [String] = []
     public var facilitatorArguments: [String] = []
+    /// Debug builds die at the steps whose names are files in `folder`/failpoints.
+    public var failpoints = false
     /// The URL in the configuration, made from the one at which the dev facilitator can be reached.
     public var url: @Sendable (String) -> String = { $0 }
 
@@ -52,6 +54,7 @@ public final class Rehearsal {
     guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     self.settings = settings
+    if settings.failpoints { try Files.makeDirectory(folder + "/failpoints", mode: 0o700) }
     let log = open(folder + "/log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     guard log >= 0 else { throw SystemError("open", folder + "/log") }
     logFile = Descriptor(owning: log)
@@ -158,7 +161,7 @@ public final class Rehearsal {
     var request = SpawnRequest(
       executable: program, arguments: [program, "--config", configurationFile],
       environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=\(folder)", "LANG=C.UTF-8"]
-        + settings.environment)
+        + (settings.failpoints ? ["HORDELINK_FAILPOINTS=\(folder)/failpoints"] : []) + settings.environment)
     request.standardOutput = logFile
     request.standardError = logFile
     supervisor = try RunningProcess(pid: try request.spawn())
