@@ -183,7 +183,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["TestSupport", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "WorkerClient"],
+      dependencies: [
+        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Store", "WorkerClient",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "WorkerClientTests",

@@ -26,6 +26,12 @@ public enum JSONValue: Sendable {
     return members.last { sameText($0.name, name) }?.value
   }
 
+  /// The elements of an array, nil for any other value.
+  public var arrayValue: [JSONValue]? {
+    guard case .array(let elements) = self else { return nil }
+    return elements
+  }
+
   /// The text of a string, nil for any other value.
   public var stringValue: String? {
     if case .string(let text) = self { text } else { nil }

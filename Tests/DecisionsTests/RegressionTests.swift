@@ -222,4 +222,20 @@ import Testing
     #expect(uplink.update(1, 3, .volumesReady).effects.allSatisfy { if case .send = $0 { false } else { true } })
     #expect(uplink.settle().contains(.send(job(1), .executorReady, metadata: nil)))
   }
+
+  /// The hello of a Listener that is dead already may be read behind its successor's.
+  @Test func aDeadListenersHelloTakesNobodysPlace() {
+    let uplink = UplinkUnderTest()
+    uplink.run(job(1))
+    uplink.update(1, 1, .completed)
+    uplink.settle()
+    uplink.does(.listenerGone(ConnectionID(1)))
+    uplink.pass(100)
+    uplink.restart()
+    uplink.settle()
+    uplink.listener(3, .hello(job(1)), generation: 3)
+    uplink.listener(2, .hello(job(1)), generation: 2)
+    uplink.does(.listenerGone(ConnectionID(2)))
+    #expect(uplink.settle().contains(.toListener(ConnectionID(3), .welcome(ended: true))))
+  }
 }

@@ -36,7 +36,7 @@ extension UplinkCore {
       hello(listener, job, generation)
       return
     }
-    guard !dropped.contains(listener), !greetings.values.contains(where: { $0.0 == listener }) else { return }
+    guard !dropped.contains(listener), !greetings.contains(where: { $0.listener == listener }) else { return }
     guard let link = listeners[listener] else {
       log(.error, .badMessage, "a Listener spoke before it said hello; its connection is closed")
       drop(listener)
@@ -62,7 +62,7 @@ extension UplinkCore {
       return
     }
     guard let job = jobs[id] else {
-      greetings[id] = (listener, generation)
+      greetings.append((id, listener, generation))
       actions.append(.loadJob(id))
       return
     }
@@ -91,11 +91,14 @@ extension UplinkCore {
         exitStored: stored.exitStored, signatureHash: stored.signatureHash, bodyBytes: 0)
       remembered.append((id, now.boot + Self.memory))
     }
-    guard let (listener, generation) = greetings.removeValue(forKey: id) else { return }
-    if jobs[id] == nil {
-      actions.append(.toListener(listener, .unknownJob))
-    } else {
-      hello(listener, id, generation)
+    let waiting = greetings.filter { $0.job == id }
+    greetings.removeAll { $0.job == id }
+    for (_, listener, generation) in waiting {
+      if jobs[id] == nil {
+        actions.append(.toListener(listener, .unknownJob))
+      } else {
+        hello(listener, id, generation)
+      }
     }
   }
 
@@ -106,7 +109,7 @@ extension UplinkCore {
 
   mutating func listenerGone(_ listener: ListenerID) {
     dropped.remove(listener)
-    for (id, greeting) in greetings where greeting.0 == listener { greetings[id] = nil }
+    greetings.removeAll { $0.listener == listener }
     guard case .job(let id) = listeners.removeValue(forKey: listener)?.channel else { return }
     if jobs[id]?.listener == listener { jobs[id]?.listener = nil }
   }

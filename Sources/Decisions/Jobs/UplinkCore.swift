@@ -176,8 +176,9 @@ public struct UplinkCore: Sendable {
   var holding = Deque<ListenerID>()
   /// The same for machine specs, which have bounds of their own.
   var holdingSpecs: [ListenerID] = []
-  /// Listeners that have said hello for a job which is looked up in the record.
-  var greetings: [JobID: (ListenerID, Generation)] = [:]
+  /// Listeners that have said hello for a job which is looked up in the record. A dead one may be among them, whose
+  /// hello was still to be read.
+  var greetings: [(job: JobID, listener: ListenerID, generation: Generation)] = []
   /// Connections that are being closed: what still comes from them is not heard.
   var dropped: Set<ListenerID> = []
   var outbox: Outbox
