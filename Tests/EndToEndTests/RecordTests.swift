@@ -62,8 +62,8 @@ extension EndToEnd {
         let waiting = try store.waiting(after: UpdateID(0), limit: 10, bytes: 1 << 20).entries
         let letter = try #require(waiting.first)
         try store.transaction { () throws(StoreError) in
-          try store.carryOut(
-            .bury(letter.id, attempts: 4, error: "job.not_found: no", at: WallTime(milliseconds: Clock.wallMilliseconds)))
+          let now = WallTime(milliseconds: Clock.wallMilliseconds)
+          try store.carryOut(.bury(letter.id, attempts: 4, error: "job.not_found: no", at: now))
         }
         try rehearsal.facilitator.tell([("command", .string("up"))])
         let before = rehearsal.facilitator.events.count

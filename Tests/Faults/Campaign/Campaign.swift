@@ -3,6 +3,7 @@ import Glibc
 import Messages
 import Platform
 import Rehearsal
+import Synchronization
 import WorkerClient
 
 /// Real processes under load, killed again and again: by a signal from outside at any time, and by themselves at a
@@ -45,6 +46,8 @@ public final class Campaign {
   private var accepted: [JobID: [JobStatus]] = [:]
   private var open: Set<JobID> = []
   private let results = Mailbox<Worker>()
+  /// Jobs that have their terminal status with the facilitator, for workers that wait for nobody.
+  private let ended = Ended()
   private var told: [Worker] = []
   private var waitedFor = 0
   private var armed: [String] = []
@@ -105,7 +108,8 @@ public final class Campaign {
   /// One thing that happens to the service.
   private func strike() throws {
     // Full of files, each process would die at its first step: one or two wait at a time.
-    if armed.count < 2, Int.random(in: 0..<3, using: &dice) == 0, let name = Self.failpoints.randomElement(using: &dice) {
+    if armed.count < 2, Int.random(in: 0..<3, using: &dice) == 0, let name = Self.failpoints.randomElement(using: &dice)
+    {
       armed.append(name)
       try Rehearsal.write([], to: "\(failpointFolder)/\(name)", mode: 0o600)
     }
@@ -167,7 +171,10 @@ public final class Campaign {
       let status = JobStatus(name: event.text("status"))
       accepted[job, default: []].append(status)
       if status == .received, asked.removeValue(forKey: job) != nil { work(on: job) }
-      if status.isTerminal { open.remove(job) }
+      if status.isTerminal {
+        open.remove(job)
+        ended.insert(job)
+      }
     default: break
     }
   }
@@ -206,19 +213,19 @@ public final class Campaign {
     waitedFor += 1
     let socket = rehearsal.workerSocket(job)
     let pipelines = Bool.random(using: &dice)
-    let results = results
+    let (results, ended) = (results, ended)
     do {
       try BackgroundThread.start {
-        let client = WorkerClient(socketPath: socket, job: job, patienceMilliseconds: 240_000)
+        let client = WorkerClient(socketPath: socket, job: job, patienceMilliseconds: 10_000)
         var worker = Worker(job: job, acknowledged: [])
         let batches = pipelines ? [Self.script] : Self.script.map { [$0] }
         do {
           for batch in batches {
-            let answers = try client.send(batch.map { WorkerClient.Update($0) })
+            guard let answers = try Self.report(batch, client, until: { ended.contains(job) }) else { break }
             for (status, answer) in zip(batch, answers) {
               if answer == .stored {
                 worker.acknowledged.append(status)
-              } else {
+              } else if !ended.contains(job) {
                 worker.failure = "\(status.name) is answered \(answer)"
               }
             }
@@ -230,6 +237,21 @@ public final class Campaign {
       }
     } catch {
       counts.findings.append("no thread for a worker: \(error)")
+    }
+  }
+
+  /// Reports until there is an answer to each. Returns nil when the job has ended by other means, and its socket with
+  /// it: a launcher that was killed, or a service that was.
+  private static func report(
+    _ batch: [JobStatus], _ client: WorkerClient, until isOver: () -> Bool
+  ) throws -> [WorkerClient.Answer]? {
+    while true {
+      do throws(WorkerClient.Failure) {
+        return try client.send(batch.map { WorkerClient.Update($0) })
+      } catch {
+        guard case .noAnswer = error else { throw error }
+        if isOver() { return nil }
+      }
     }
   }
 
@@ -274,4 +296,12 @@ public final class Campaign {
       }
     }
   }
+}
+
+/// A set of jobs that threads share.
+private final class Ended: Sendable {
+  private let jobs = Mutex<Set<JobID>>([])
+
+  func insert(_ job: JobID) { jobs.withLock { _ = $0.insert(job) } }
+  func contains(_ job: JobID) -> Bool { jobs.withLock { $0.contains(job) } }
 }
