@@ -75,6 +75,7 @@ let package = Package(
 
     // What acts.
     .target(name: "Platform", dependencies: ["CLinux", "Messages"], swiftSettings: ordered),
+    .target(name: "Failpoints", swiftSettings: ordered),
     .target(
       name: "Journal",
       dependencies: [
@@ -88,7 +89,8 @@ let package = Package(
     .executableTarget(
       name: "Supervisor",
       dependencies: [
-        "CSystemd", "Configuration", "Decisions", "Facilitator", "Identity", "Journal", "Messages", "Platform",
+        "CSystemd", "Configuration", "Decisions", "Facilitator", "Failpoints", "Identity", "Journal", "Messages",
+        "Platform",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
@@ -96,8 +98,8 @@ let package = Package(
     .executableTarget(
       name: "Uplink",
       dependencies: [
-        "Decisions", "Facilitator", "Identity", "JSON", "Journal", "Messages", "Platform", "StatusUpdates",
-        "Store",
+        "Decisions", "Facilitator", "Failpoints", "Identity", "JSON", "Journal", "Messages", "Platform",
+        "StatusUpdates", "Store",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -109,7 +111,8 @@ let package = Package(
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: strict, linkerSettings: withRuntime),
     .executableTarget(
-      name: "Listener", dependencies: ["Decisions", "MessagePack", "Messages", "Platform", "StatusUpdates"],
+      name: "Listener",
+      dependencies: ["Decisions", "Failpoints", "MessagePack", "Messages", "Platform", "StatusUpdates"],
       exclude: ["functions.order"],
       swiftSettings: ordered,
       linkerSettings: staticProgram),

@@ -1,4 +1,5 @@
 import Decisions
+import Failpoints
 import Messages
 import Platform
 
@@ -85,11 +86,13 @@ final class Loop {
       case .toSupervisor(let message): if let code = try tell(message) { return code }
       case .answer(let id, let requestID, let answer):
         guard let worker = workers[id.number], !worker.isDeaf else { continue }
+        Failpoint.reach("listener.answering")
         do throws(FrameConnection.Failure) {
           try worker.connection.send(Worker.frame(answer, id: requestID))
         } catch {
           worker.isDeaf = true
         }
+        Failpoint.reach("listener.answered")
         try watch(worker)
       case .close(let id):
         workers[id.number] = nil
@@ -114,6 +117,7 @@ final class Loop {
 
   /// Returns the exit code when the Supervisor cannot be told.
   private func tell(_ message: ListenerToSupervisor) throws(SystemError) -> Int32? {
+    Failpoint.reach("listener.finishing", when: message == .finished)
     do throws(FrameConnection.Failure) {
       if case .log = message {
         // Lines give way to everything else when the Supervisor does not read as fast as they come.
@@ -310,6 +314,7 @@ final class Loop {
         worker.isEmpty = true
         try watch(worker)
       }
+      Failpoint.reach("listener.received")
       if let code = try handle(.workerRequest(worker.id, request)) { return code }
     }
     return nil

@@ -2,6 +2,7 @@ import CSystemd
 import Configuration
 import Decisions
 import DequeModule
+import Failpoints
 import Glibc
 import Journal
 import Logging
@@ -133,6 +134,7 @@ final class Runtime {
       }
       child.controlSource = try loop.add(child.control.socket) { [weak self] in self?.serve(key) }
       children[key] = child
+      Failpoint.reach("supervisor.spawned")
       post(.childSpawned(key, generation, pid: child.pid))
     } catch {
       if let spawned { endNow(spawned) }
@@ -142,9 +144,11 @@ final class Runtime {
 
   /// What a child of ours needs of our environment: nothing that speaks for the service itself.
   private var childEnvironment: [String] {
-    ["PATH", "LANG", "TZ", "JOURNAL_STREAM", "SWIFT_BACKTRACE"].compactMap { name in
-      environment[name].map { "\(name)=\($0)" }
-    }
+    var names = ["PATH", "LANG", "TZ", "JOURNAL_STREAM", "SWIFT_BACKTRACE"]
+    #if DEBUG
+      names.append(Failpoint.variable)
+    #endif
+    return names.compactMap { name in environment[name].map { "\(name)=\($0)" } }
   }
 
   private func send(_ message: some Message, to key: ChildKey) {
@@ -209,6 +213,7 @@ final class Runtime {
   // MARK: Commands
 
   private func startCommand(_ job: JobID, _ body: [UInt8]) {
+    Failpoint.reach("supervisor.dispatching")
     do {
       let command = try RunningCommand(
         job: job,
@@ -222,6 +227,7 @@ final class Runtime {
       try command.listen(loop) { Instant(nanoseconds: Clock.bootNanoseconds) }
       let record = CommandRecord(
         pid: command.pid, startTime: ProcessTable.startTime(of: command.pid) ?? 0, bootID: bootID)
+      Failpoint.reach("supervisor.dispatched")
       post(.commandStarted(job, record))
     } catch {
       // One that cannot be watched must not run.

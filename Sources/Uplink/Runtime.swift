@@ -1,6 +1,7 @@
 import Decisions
 import DequeModule
 import Facilitator
+import Failpoints
 import Identity
 import Journal
 import Logging
@@ -273,7 +274,9 @@ final class Runtime {
     switch action {
     case .commit(let operations, let what):
       uncommittedSince.append(Self.now.boot)
-      storeThread.ask(.commit(operations, then: what))
+      let request = StoreThread.Request.commit(operations, then: what)
+      Failpoint.reach("uplink.accepted", when: request.retires)
+      storeThread.ask(request)
     case .load(let id, let limit):
       storeThread.ask(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes))
     case .loadBody(let job): storeThread.ask(.loadBody(job))
@@ -283,7 +286,9 @@ final class Runtime {
     case .expire(let closed, let forgotten, let limit):
       storeThread.ask(.expire(closedBefore: closed, forgottenBefore: forgotten, limit: limit))
     case .checkDisk: storeThread.ask(.checkDisk)
-    case .toSupervisor(let message): tell(message)
+    case .toSupervisor(let message):
+      Failpoint.reach("uplink.dispatching", when: message.isDispatch)
+      tell(message)
     case .toListener(let id, let message):
       if let channel = listeners[id] { write(message, to: channel) }
     case .dropListener(let id): listeners[id]?.close(promise: nil)
@@ -299,7 +304,9 @@ final class Runtime {
     case .heartbeat: facilitator?.write(Heartbeat.frame)
     case .ping(let number): facilitator?.ping(number)
     case .send(let job, let status, let metadata):
+      Failpoint.reach("uplink.sending")
       facilitator?.write(StatusUpdateFrame.encode(job: job, status: status, metadataJSON: metadata))
+      Failpoint.reach("uplink.sent") { facilitator?.flush() }
     case .sendSpecs(let specs): facilitator?.write(specs.frame(validatorHotkey: hotkey.publicKey.ss58))
     case .log(let entry): logger.log(entry)
     case .exit(let code):
@@ -325,4 +332,9 @@ final class Runtime {
     channel.write(channel.allocator.buffer(bytes: message.frame(generation: generation)), promise: nil)
     unflushed[ObjectIdentifier(channel)] = channel
   }
+}
+
+extension UplinkToSupervisor {
+  /// Whether it has a job's command started.
+  fileprivate var isDispatch: Bool { if case .dispatch = self { true } else { false } }
 }

@@ -1,4 +1,5 @@
 import Decisions
+import Failpoints
 import Messages
 import Platform
 import Store
@@ -25,6 +26,18 @@ final class StoreThread: Sendable {
       case .expire: true
       default: false
       }
+    }
+
+    var storesUpdate: Bool {
+      operations.contains { if case .insertUpdate = $0 { true } else { false } }
+    }
+
+    var retires: Bool {
+      operations.contains { if case .retire = $0 { true } else { false } }
+    }
+
+    private var operations: [StoreOperation] {
+      if case .commit(let operations, _) = self { operations } else { [] }
     }
   }
 
@@ -105,7 +118,15 @@ final class StoreThread: Sendable {
       for request in requests { outcomes.append(try carryOut(request, in: store, reserve)) }
       return outcomes
     }
-    return requests.contains(where: \.writes) ? try store.transaction(all) : try all()
+    guard requests.contains(where: \.writes) else { return try all() }
+    let outcomes = try store.transaction { () throws(StoreError) in
+      let outcomes = try all()
+      Failpoint.reach("uplink.committing", when: requests.contains(where: \.storesUpdate))
+      return outcomes
+    }
+    Failpoint.reach("uplink.stored", when: requests.contains(where: \.storesUpdate))
+    Failpoint.reach("uplink.retired", when: requests.contains(where: \.retires))
+    return outcomes
   }
 
   private static func carryOut(
