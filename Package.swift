@@ -229,8 +229,11 @@ let package = Package(
         "FaultCampaign", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Tests/Faults/Program", swiftSettings: strict, linkerSettings: withFoundation),
     .testTarget(
-      name: "FaultTests", dependencies: ["FaultCampaign", "Platform", "TestSupport"], path: "Tests/Faults/Tests",
-      swiftSettings: strict),
+      name: "FaultTests",
+      dependencies: [
+        "FaultCampaign", "MessagePack", "Messages", "Platform", "Rehearsal", "Store", "TestSupport",
+        "WorkerClient",
+      ], path: "Tests/Faults/Tests", swiftSettings: strict),
     .testTarget(
       name: "SimulationTests", dependencies: ["TestSupport", "Simulation"], swiftSettings: strict),
     .testTarget(

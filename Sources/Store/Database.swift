@@ -11,7 +11,17 @@ public struct StoreError: Error, Hashable, CustomStringConvertible {
   /// SQLite's extended result code (https://sqlite.org/rescode.html); 0 when SQLite had no part in it.
   public var code: Int32
 
-  public var description: String { "\(file): \(action): \(message)" }
+  public var description: String { "\(file): \(action): \(message)\(advice)" }
+
+  private var advice: String {
+    guard isDamaged else { return "" }
+    return
+      ": the file is damaged and is left as it is; put a backup in its place (hordelinkctl backup --help), or move "
+      + "it away to begin with an empty record, which forgets the updates and jobs in it"
+  }
+
+  /// What is in the file is not a database, or no longer a whole one. Source: https://sqlite.org/rescode.html#corrupt
+  public var isDamaged: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xff) }
 
   /// The disk has no room. Source: https://sqlite.org/rescode.html#full
   public var isFull: Bool { code & 0xff == SQLITE_FULL }

@@ -1,0 +1,165 @@
+import Glibc
+import MessagePack
+import Messages
+import Platform
+import Rehearsal
+import Store
+import Testing
+import WorkerClient
+
+private let job = "11111111-2222-4333-8444-555555555555"
+
+/// What the disk can do to the record.
+@Suite(.serialized) struct RecordFaultTests {
+  enum Damage: String, CaseIterable {
+    case truncated
+    case overwritten
+    case replaced
+
+    func apply(to bytes: [UInt8]) -> [UInt8] {
+      switch self {
+      case .truncated: Array(bytes.prefix(6000))
+      case .overwritten: Array(bytes.prefix(100)) + [UInt8](repeating: 0xa5, count: bytes.count - 100)
+      case .replaced: Array("not a database at all\n".utf8)
+      }
+    }
+  }
+
+  /// A damaged record is never started anew: it is said what to do, the file stays as it is, and with a whole one the
+  /// service goes on by itself.
+  @Test(arguments: Damage.allCases)
+  func aDamagedRecordIsSaidToBeOneAndKept(damage: Damage) throws {
+    try onStage { rehearsal in
+      try rehearsal.startSupervisor()
+      let id = try #require(JobID(job))
+      let worker = try rehearsal.workerOfNewJob(id)
+      try rehearsal.goAway()
+      #expect(try worker.send(.accepted) == .stored)
+      try rehearsal.stopSupervisor()
+      let file = rehearsal.stateDirectory + "/hordelink.db"
+      // All of it goes from the log into the file when the last one closes it.
+      _ = try Store(file: file)
+      let whole = try Files.read(file, limit: 64 << 20)
+      let damaged = damage.apply(to: whole)
+      try Rehearsal.write(damaged, to: file, mode: 0o600)
+
+      try rehearsal.startSupervisor()
+      try rehearsal.expect("the file is damaged and is left as it is") { $0.log.contains($1) }
+      #expect(rehearsal.log.contains(file))
+      #expect(try Files.read(file, limit: 64 << 20) == damaged)
+      let uplink = try rehearsal.report()?.children.first { $0.name == "uplink" }
+      #expect(uplink != nil && uplink?.state != "ready")
+
+      try Rehearsal.write(whole, to: file, mode: 0o600)
+      try rehearsal.comeBack()
+      try rehearsal.expectAccepted(id, [.received, .accepted])
+    }
+  }
+
+  /// Beyond the room of its disk the service takes what ends jobs and nothing else; what it has taken is not lost, and
+  /// what waits goes on when there is room.
+  @Test func aFullDiskHoldsWorkersBackAndLosesNothing() throws {
+    try onStage { rehearsal in
+      guard try rehearsal.mountSmallDisk() else { return }
+      defer { umount2(rehearsal.stateDirectory, Int32(MNT_DETACH)) }
+      try rehearsal.startSupervisor()
+      let id = try #require(JobID(job))
+      let worker = try rehearsal.workerOfNewJob(id)
+      #expect(access(rehearsal.stateDirectory + "/hordelink.reserve", F_OK) == 0)
+      try rehearsal.goAway()
+
+      let filler = rehearsal.stateDirectory + "/filler"
+      try fill(filler)
+      let large = MessagePackValue.map([
+        MessagePackPair(.string("comment"), .string(String(repeating: "x", count: 500_000)))
+      ])
+      // The first has the room of the reserve.
+      #expect(try worker.send(.accepted, metadata: large) == .stored)
+      try rehearsal.expect("the disk of the state directory is full") { $0.log.contains($1) }
+      let socket = rehearsal.workerSocket(id)
+      let answers = Mailbox<WorkerClient.Answer>()
+      try BackgroundThread.start {
+        let other = WorkerClient(socketPath: socket, job: id, patienceMilliseconds: 90_000)
+        if let answer = try? other.send(.executorReady) { answers.put(answer) }
+        answers.close()
+      }
+      try rehearsal.expect("disk") { rehearsal, full in try rehearsal.report()?.uplink?.state.full == full }
+      unlink(filler)
+      #expect(answers.takeAll()?.elements == [.stored])
+      #expect(try worker.send(.completed) == .stored)
+      try rehearsal.comeBack()
+      try rehearsal.expectAccepted(id, [.received, .accepted, .executorReady, .completed])
+      #expect(access(rehearsal.stateDirectory + "/hordelink.reserve", F_OK) == 0)
+    }
+  }
+
+  /// Takes all the room there is.
+  private func fill(_ path: String) throws {
+    let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    try #require(file >= 0)
+    let descriptor = Descriptor(owning: file)
+    for size in [1 << 20, 4096, 1] {
+      let block = [UInt8](repeating: 1, count: size)
+      while write(descriptor.number, block, size) > 0 {}
+    }
+    #expect(errno == ENOSPC)
+  }
+}
+
+/// Runs `body` with a service that is not started yet, and takes it down afterwards.
+private func onStage(_ body: (Rehearsal) throws -> Void) throws {
+  var settings = Rehearsal.Settings(programs: try ProcessTable.ownFolder(), command: ["/bin/true"])
+  settings.commandIsLauncher = true
+  settings.more["stop"] = "drain_seconds = 0"
+  let rehearsal = try Rehearsal(settings)
+  defer { rehearsal.tearDown() }
+  do {
+    try body(rehearsal)
+  } catch {
+    throw RehearsalError("\(error)\nthe log of the programs:\n\(rehearsal.log)")
+  }
+}
+
+extension Rehearsal {
+  /// A job that is received, and its worker.
+  fileprivate func workerOfNewJob(_ job: JobID) throws -> WorkerClient {
+    try waitUntilConnected()
+    try facilitator.sendJob(job)
+    try expectAccepted(job, [.received])
+    return WorkerClient(socketPath: workerSocket(job), job: job, patienceMilliseconds: 20_000)
+  }
+
+  fileprivate func goAway() throws {
+    try facilitator.tell([("command", .string("down"))])
+    let gone = try facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
+    #expect(gone != nil)
+  }
+
+  fileprivate func comeBack() throws { try facilitator.tell([("command", .string("up"))]) }
+
+  /// Waits until it is so.
+  fileprivate func expect(_ text: String, _ isSo: (Rehearsal, String) throws -> Bool) throws {
+    let deadline = Deadline.after(milliseconds: 60_000)
+    while try !isSo(self, text) {
+      guard deadline.millisecondsLeft > 0 else { throw RehearsalError("after a minute there is no: \(text)") }
+      try facilitator.read(milliseconds: 50)
+    }
+  }
+
+  fileprivate func expectAccepted(_ job: JobID, _ statuses: [JobStatus]) throws {
+    try expect("\(statuses.map(\.name))") { rehearsal, _ in rehearsal.facilitator.accepted(job).count >= statuses.count
+    }
+    #expect(facilitator.accepted(job) == statuses)
+  }
+
+  /// Puts the state directory on a disk of its own that is soon full. Returns false, and says why, where that is not
+  /// allowed.
+  fileprivate func mountSmallDisk() throws -> Bool {
+    try Files.makeDirectory(stateDirectory, mode: 0o700)
+    guard mount("tmpfs", stateDirectory, "tmpfs", 0, "size=200m,mode=700") == 0 else {
+      print("skipped: a small disk cannot be mounted: \(SystemError("mount", stateDirectory))")
+      return false
+    }
+    return true
+  }
+}
