@@ -70,6 +70,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     let id = ConnectionID(nextListener)
     nextListener += 1
     listeners[id] = line
+    let generation = line.generation
     line.up.attach { [weak self] message in
       guard let self, runs else { return }
       guard let message else {
@@ -78,7 +79,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       }
       if case .hello(let job) = message { jobOf[id] = job }
       if case .update(let number, let status, _) = message { askedFor[id, default: [:]][number.number] = status }
-      post(.fromListener(id, message, line.generation))
+      post(.fromListener(id, message, generation))
     }
   }
 

@@ -114,8 +114,8 @@ final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
       let worker = SimulatedWorker(world, job: job) { [weak self] isDone in
         guard let self else { return }
         // Some never end by themselves.
-        if isDone, world.chance(10) { return }
-        world.after(world.latency() * 10) { [weak self] in self?.end(.code(isDone ? 0 : 1)) }
+        if isDone, self.world.chance(10) { return }
+        self.world.after(self.world.latency() * 10) { [weak self] in self?.end(.code(isDone ? 0 : 1)) }
       }
       self.worker = worker
       world.workers.append(worker)
