@@ -35,6 +35,14 @@ public enum Files {
     if unlink(path) != 0, errno != ENOENT { throw SystemError("unlink", path) }
   }
 
+  /// Puts on the disk what has happened to the names in a file's directory (fsync(2)).
+  public static func syncDirectory(of path: String) throws(SystemError) {
+    let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    let folder = Descriptor(
+      owning: try check("open", directory) { open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+    try check("fsync", directory) { fsync(folder.number) }
+  }
+
   /// Removes an empty directory; one that is not there is no error.
   public static func removeDirectory(_ path: String) throws(SystemError) {
     if rmdir(path) != 0, errno != ENOENT { throw SystemError("rmdir", path) }

@@ -17,11 +17,16 @@ public struct StoreError: Error, Hashable, CustomStringConvertible {
     guard isDamaged else { return "" }
     return
       ": the file is damaged and is left as it is; put a backup in its place (hordelinkctl backup --help), or move "
-      + "it away to begin with an empty record, which forgets the updates and jobs in it"
+      + "it away, with its -wal, to begin with an empty record, which forgets the updates and jobs in it"
   }
 
   /// What is in the file is not a database, or no longer a whole one. Source: https://sqlite.org/rescode.html#corrupt
   public var isDamaged: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xff) }
+
+  /// Damage that SQLite would not see.
+  static func damaged(_ file: String, _ how: String) -> StoreError {
+    StoreError(file: file, action: "opening the database", message: how, code: SQLITE_CORRUPT)
+  }
 
   /// The disk has no room. Source: https://sqlite.org/rescode.html#full
   public var isFull: Bool { code & 0xff == SQLITE_FULL }

@@ -89,8 +89,8 @@ enum Schema {
   static let version = Int64(migrations.count)
 
   /// Makes the tables in a new file, brings an older schema up to this one after the file has been copied, and
-  /// refuses a newer one.
-  static func prepare(_ database: Database) throws(StoreError) {
+  /// refuses a newer one, and a file that is not new and has none.
+  static func prepare(_ database: Database, isNew: Bool = false) throws(StoreError) {
     let query = try database.statement("PRAGMA user_version")
     let found = try query.step() ? query.integer(0) : 0
     query.reset()
@@ -101,6 +101,7 @@ enum Schema {
         message: "its schema is version \(found), and this release knows up to \(version): "
           + "install the release that wrote it, or a later one", code: 0)
     }
+    guard found > 0 || isNew else { throw StoreError.damaged(database.file, "there is no record in it") }
     if found > 0 { try database.copy(to: "\(database.file).v\(found)") }
     try database.execute(
       """

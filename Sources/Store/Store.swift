@@ -1,5 +1,7 @@
 import Decisions
+import Glibc
 import Messages
+import Platform
 
 /// The durable record of jobs and updates: an SQLite database, and what can be asked of it.
 ///
@@ -7,10 +9,37 @@ import Messages
 public final class Store {
   let database: Database
 
-  /// Opens the record in that file, which is made where there is none.
+  /// Opens the record in that file, which is made where there is none. A damaged one is never replaced.
   public init(file: String) throws(StoreError) {
-    database = try Database(file: file)
+    if access(file, F_OK) != 0 { try Self.make(file) }
+    var status = stat()
+    // SQLite would take an empty file for a new database.
+    if stat(file, &status) == 0, status.st_size < Self.shortestFile {
+      throw .damaged(file, "it has \(status.st_size) bytes, which is less than any record")
+    }
+    database = try Database(file: file, mustExist: true)
     try Schema.prepare(database)
+  }
+
+  /// One page of the smallest size. Source: https://sqlite.org/fileformat2.html#pages
+  private static let shortestFile = 512
+
+  /// Makes an empty record. It gets its name once it is whole: a file without a record in it is damage, always.
+  private static func make(_ file: String) throws(StoreError) {
+    guard access(file + "-wal", F_OK) != 0 else { throw .damaged(file, "it is gone, and its log is still there") }
+    let new = file + ".new"
+    for name in [new, new + "-wal", new + "-shm"] { unlink(name) }
+    try begin(new)
+    do throws(SystemError) {
+      guard rename(new, file) == 0 else { throw SystemError("rename", file) }
+      try Files.syncDirectory(of: file)
+    } catch {
+      throw StoreError(file: file, action: "making the database", message: error.description, code: 0)
+    }
+  }
+
+  private static func begin(_ file: String) throws(StoreError) {
+    try Schema.prepare(try Database(file: file), isNew: true)
   }
 
   // MARK: Writing
