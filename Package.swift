@@ -171,6 +171,9 @@ let package = Package(
       linkerSettings: withRuntime),
 
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
+    .target(
+      name: "Stage", dependencies: ["JSON", "Messages", "Platform", "Rehearsal", "WorkerClient"], path: "Tests/Stage",
+      swiftSettings: strict),
     .testTarget(
       name: "ConfigurationTests",
       dependencies: ["TestSupport", "Configuration", .product(name: "TOMLKit", package: "TOMLKit")],
@@ -187,7 +190,8 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Store", "WorkerClient",
+        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
+        "WorkerClient",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -231,7 +235,7 @@ let package = Package(
     .testTarget(
       name: "FaultTests",
       dependencies: [
-        "FaultCampaign", "MessagePack", "Messages", "Platform", "Rehearsal", "Store", "TestSupport",
+        "TestSupport", "FaultCampaign", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
         "WorkerClient",
       ], path: "Tests/Faults/Tests", swiftSettings: strict),
     .testTarget(

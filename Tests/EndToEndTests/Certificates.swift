@@ -1,6 +1,7 @@
 import Foundation
 import Platform
 import Rehearsal
+import Stage
 
 /// Certificates made for one test with the `openssl` command, in a folder that is removed with this.
 final class Certificates {

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Platform
 import Rehearsal
+import Stage
 import Synchronization
 
 /// A TCP socket that listens at 127.0.0.1. What connects to it waits: nobody accepts it unless told to.

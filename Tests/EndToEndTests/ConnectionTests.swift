@@ -2,6 +2,7 @@ import JSON
 import Messages
 import Platform
 import Rehearsal
+import Stage
 import Testing
 import WorkerClient
 

@@ -1,6 +1,7 @@
 import JSON
 import Messages
 import Rehearsal
+import Stage
 import Testing
 import WorkerClient
 

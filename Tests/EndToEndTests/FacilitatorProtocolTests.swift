@@ -4,6 +4,7 @@ import MessagePack
 import Messages
 import Platform
 import Rehearsal
+import Stage
 import TestSupport
 import Testing
 import WorkerClient

@@ -2,6 +2,7 @@ import Glibc
 import Messages
 import Platform
 import Rehearsal
+import Stage
 import TestSupport
 import Testing
 import WorkerClient
@@ -124,27 +125,16 @@ extension EndToEnd {
   }
 }
 
+/// Whom a test kills.
+enum Victim: String, Sendable, CaseIterable, CustomTestStringConvertible {
+  case uplink
+  case listener
+
+  var testDescription: String { rawValue }
+}
+
 extension Rehearsal {
   func kill(_ victim: Victim, _ job: JobID) throws {
     try kill(victim.rawValue, job: victim == .listener ? job : nil)
-  }
-
-  /// Kills the Supervisor and waits until it is gone; its children leave by themselves.
-  func killSupervisor() throws {
-    let supervisor = try #require(supervisor)
-    supervisor.signal(SIGKILL)
-    _ = try #require(try supervisor.wait(milliseconds: 5000))
-  }
-
-  /// The pid of a job's command; waits for it.
-  func runningCommand(_ job: JobID) throws -> pid_t {
-    let deadline = Deadline.after(milliseconds: 10_000)
-    while deadline.millisecondsLeft > 0 {
-      if let found = try report()?.children.first(where: { $0.name == "command" && $0.job == job && $0.pid > 0 }) {
-        return pid_t(found.pid)
-      }
-      try facilitator.read(milliseconds: 20)
-    }
-    throw RehearsalError("the command of \(job) does not run")
   }
 }

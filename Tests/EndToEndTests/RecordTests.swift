@@ -5,6 +5,7 @@ import MessagePack
 import Messages
 import Platform
 import Rehearsal
+import Stage
 import Store
 import Testing
 import WorkerClient

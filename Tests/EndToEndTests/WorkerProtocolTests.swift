@@ -2,6 +2,7 @@ import MessagePack
 import Messages
 import Platform
 import Rehearsal
+import Stage
 import Testing
 import WorkerClient
 

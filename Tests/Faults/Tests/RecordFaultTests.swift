@@ -3,6 +3,7 @@ import MessagePack
 import Messages
 import Platform
 import Rehearsal
+import Stage
 import Store
 import Testing
 import WorkerClient
@@ -29,11 +30,13 @@ private let job = "11111111-2222-4333-8444-555555555555"
   /// service goes on by itself.
   @Test(arguments: Damage.allCases)
   func aDamagedRecordIsSaidToBeOneAndKept(damage: Damage) throws {
-    try onStage { rehearsal in
+    try onStage(started: false) { settings in
+      settings.more["stop"] = "drain_seconds = 0"
+    } _: { rehearsal in
       try rehearsal.startSupervisor()
       let id = try #require(JobID(job))
       let worker = try rehearsal.workerOfNewJob(id)
-      try rehearsal.goAway()
+      try rehearsal.facilitatorGoesAway()
       #expect(try worker.send(.accepted) == .stored)
       try rehearsal.stopSupervisor()
       let file = rehearsal.stateDirectory + "/hordelink.db"
@@ -44,14 +47,14 @@ private let job = "11111111-2222-4333-8444-555555555555"
       try Rehearsal.write(damaged, to: file, mode: 0o600)
 
       try rehearsal.startSupervisor()
-      try rehearsal.expect("the file is damaged and is left as it is") { $0.log.contains($1) }
+      try rehearsal.until("the file is damaged and is left as it is") { $0.log.contains($1) }
       #expect(rehearsal.log.contains(file))
       #expect(try Files.read(file, limit: 64 << 20) == damaged)
       let uplink = try rehearsal.report()?.children.first { $0.name == "uplink" }
       #expect(uplink != nil && uplink?.state != "ready")
 
       try Rehearsal.write(whole, to: file, mode: 0o600)
-      try rehearsal.comeBack()
+      try rehearsal.facilitatorComesBack()
       try rehearsal.expectAccepted(id, [.received, .accepted])
     }
   }
@@ -59,14 +62,16 @@ private let job = "11111111-2222-4333-8444-555555555555"
   /// Beyond the room of its disk the service takes what ends jobs and nothing else; what it has taken is not lost, and
   /// what waits goes on when there is room.
   @Test func aFullDiskHoldsWorkersBackAndLosesNothing() throws {
-    try onStage { rehearsal in
+    try onStage(started: false) { settings in
+      settings.more["stop"] = "drain_seconds = 0"
+    } _: { rehearsal in
       guard try rehearsal.mountSmallDisk() else { return }
       defer { umount2(rehearsal.stateDirectory, Int32(MNT_DETACH)) }
       try rehearsal.startSupervisor()
       let id = try #require(JobID(job))
       let worker = try rehearsal.workerOfNewJob(id)
       #expect(access(rehearsal.stateDirectory + "/hordelink.reserve", F_OK) == 0)
-      try rehearsal.goAway()
+      try rehearsal.facilitatorGoesAway()
 
       let filler = rehearsal.stateDirectory + "/filler"
       try fill(filler)
@@ -75,7 +80,7 @@ private let job = "11111111-2222-4333-8444-555555555555"
       ])
       // The first has the room of the reserve.
       #expect(try worker.send(.accepted, metadata: large) == .stored)
-      try rehearsal.expect("the disk of the state directory is full") { $0.log.contains($1) }
+      try rehearsal.until("the disk of the state directory is full") { $0.log.contains($1) }
       let socket = rehearsal.workerSocket(id)
       let answers = Mailbox<WorkerClient.Answer>()
       try BackgroundThread.start {
@@ -83,11 +88,11 @@ private let job = "11111111-2222-4333-8444-555555555555"
         if let answer = try? other.send(.executorReady) { answers.put(answer) }
         answers.close()
       }
-      try rehearsal.expect("disk") { rehearsal, full in try rehearsal.report()?.uplink?.state.full == full }
+      try rehearsal.until("disk") { rehearsal, full in try rehearsal.report()?.uplink?.state.full == full }
       unlink(filler)
       #expect(answers.takeAll()?.elements == [.stored])
       #expect(try worker.send(.completed) == .stored)
-      try rehearsal.comeBack()
+      try rehearsal.facilitatorComesBack()
       try rehearsal.expectAccepted(id, [.received, .accepted, .executorReady, .completed])
       #expect(access(rehearsal.stateDirectory + "/hordelink.reserve", F_OK) == 0)
     }
@@ -106,20 +111,6 @@ private let job = "11111111-2222-4333-8444-555555555555"
   }
 }
 
-/// Runs `body` with a service that is not started yet, and takes it down afterwards.
-private func onStage(_ body: (Rehearsal) throws -> Void) throws {
-  var settings = Rehearsal.Settings(programs: try ProcessTable.ownFolder(), command: ["/bin/true"])
-  settings.commandIsLauncher = true
-  settings.more["stop"] = "drain_seconds = 0"
-  let rehearsal = try Rehearsal(settings)
-  defer { rehearsal.tearDown() }
-  do {
-    try body(rehearsal)
-  } catch {
-    throw RehearsalError("\(error)\nthe log of the programs:\n\(rehearsal.log)")
-  }
-}
-
 extension Rehearsal {
   /// A job that is received, and its worker.
   fileprivate func workerOfNewJob(_ job: JobID) throws -> WorkerClient {
@@ -127,29 +118,6 @@ extension Rehearsal {
     try facilitator.sendJob(job)
     try expectAccepted(job, [.received])
     return WorkerClient(socketPath: workerSocket(job), job: job, patienceMilliseconds: 20_000)
-  }
-
-  fileprivate func goAway() throws {
-    try facilitator.tell([("command", .string("down"))])
-    let gone = try facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
-    #expect(gone != nil)
-  }
-
-  fileprivate func comeBack() throws { try facilitator.tell([("command", .string("up"))]) }
-
-  /// Waits until it is so.
-  fileprivate func expect(_ text: String, _ isSo: (Rehearsal, String) throws -> Bool) throws {
-    let deadline = Deadline.after(milliseconds: 60_000)
-    while try !isSo(self, text) {
-      guard deadline.millisecondsLeft > 0 else { throw RehearsalError("after a minute there is no: \(text)") }
-      try facilitator.read(milliseconds: 50)
-    }
-  }
-
-  fileprivate func expectAccepted(_ job: JobID, _ statuses: [JobStatus]) throws {
-    try expect("\(statuses.map(\.name))") { rehearsal, _ in rehearsal.facilitator.accepted(job).count >= statuses.count
-    }
-    #expect(facilitator.accepted(job) == statuses)
   }
 
   /// Puts the state directory on a disk of its own that is soon full. Returns false, and says why, where that is not

@@ -6,28 +6,19 @@ import Rehearsal
 import Testing
 import WorkerClient
 
-/// Every test here starts real programs; two at a time would only make both slow.
-@Suite(.serialized) enum EndToEnd {}
-
-/// Whom a test kills.
-enum Victim: String, Sendable, CaseIterable, CustomTestStringConvertible {
-  case uplink
-  case listener
-
-  var testDescription: String { rawValue }
-}
-
 /// The statuses of a job whose worker is the test itself, in their order; `received` comes before them.
-let reported: [JobStatus] = [.accepted, .executorReady, .volumesReady, .executionDone, .completed]
+package let reported: [JobStatus] = [.accepted, .executorReady, .volumesReady, .executionDone, .completed]
 
 /// Runs `body` with the whole service up and connected, and takes it down afterwards.
 ///
 /// - Parameters:
+///   - started: whether it is started before `body` runs.
 ///   - connected: whether it is connected before `body` runs.
 ///   - change: of the settings it runs with; by default jobs are started by a launcher that does nothing, so
 ///     that the test can be their worker.
-func onStage(
-  connected: Bool = true, change: (inout Rehearsal.Settings) -> Void = { _ in }, _ body: (Rehearsal) throws -> Void
+package func onStage(
+  started: Bool = true, connected: Bool = true, change: (inout Rehearsal.Settings) -> Void = { _ in },
+  _ body: (Rehearsal) throws -> Void
 ) throws {
   var settings = Rehearsal.Settings(programs: try ProcessTable.ownFolder(), command: ["/bin/true"])
   settings.commandIsLauncher = true
@@ -35,8 +26,8 @@ func onStage(
   let rehearsal = try Rehearsal(settings)
   defer { rehearsal.tearDown() }
   do {
-    try rehearsal.startSupervisor()
-    if connected { try rehearsal.waitUntilConnected() }
+    if started { try rehearsal.startSupervisor() }
+    if started, connected { try rehearsal.waitUntilConnected() }
     try body(rehearsal)
   } catch {
     throw RehearsalError("\(error)\nthe log of the programs:\n\(rehearsal.log)")
@@ -46,7 +37,7 @@ func onStage(
 
 extension JobID {
   /// A random canonical UUID.
-  static func random() throws -> JobID {
+  package static func random() throws -> JobID {
     var generator = SystemRandomNumberGenerator()
     var digits = (0..<32).map { _ in String(Int.random(in: 0..<16, using: &generator), radix: 16) }
     digits[12] = "4"
@@ -57,7 +48,7 @@ extension JobID {
 
 extension Rehearsal {
   /// Sends a job and waits until its Listener can be spoken to.
-  func startJob(arguments: [String] = [], limits: [Int64] = [60, 60, 60, 60]) throws -> JobID {
+  package func startJob(arguments: [String] = [], limits: [Int64] = [60, 60, 60, 60]) throws -> JobID {
     let job = try JobID.random()
     try facilitator.sendJob(job, arguments: arguments, limits: limits)
     try expectAccepted(job, [.received])
@@ -65,12 +56,32 @@ extension Rehearsal {
     return job
   }
 
-  func worker(_ job: JobID) -> WorkerClient {
+  package func worker(_ job: JobID) -> WorkerClient {
     WorkerClient(socketPath: workerSocket(job), job: job, patienceMilliseconds: 20_000)
   }
 
+  /// Waits until it is so, for a minute.
+  /// - Parameter text: what is waited for; given to `isSo` as well.
+  package func until(_ text: String, _ isSo: (Rehearsal, String) throws -> Bool) throws {
+    let deadline = Deadline.after(milliseconds: 60_000)
+    while try !isSo(self, text) {
+      guard deadline.millisecondsLeft > 0 else { throw RehearsalError("after a minute there is no: \(text)") }
+      try facilitator.read(milliseconds: 50)
+    }
+  }
+
+  /// Nobody listens where the facilitator was, and its connections are lost; it forgets nothing.
+  package func facilitatorGoesAway() throws {
+    let before = facilitator.events.count
+    try facilitator.tell([("command", .string("down"))])
+    let gone = try facilitator.wait(from: before, milliseconds: 10_000) { $0.name == "disconnected" }
+    #expect(gone != nil)
+  }
+
+  package func facilitatorComesBack() throws { try facilitator.tell([("command", .string("up"))]) }
+
   /// Waits until the log holds `text` that often.
-  func expectLog(_ text: String, times: Int = 1, milliseconds: Int = 20_000) throws {
+  package func expectLog(_ text: String, times: Int = 1, milliseconds: Int = 20_000) throws {
     let deadline = Deadline.after(milliseconds: milliseconds)
     while log.ranges(of: text).count < times {
       guard deadline.millisecondsLeft > 0 else {
@@ -82,7 +93,7 @@ extension Rehearsal {
   }
 
   /// Waits until the facilitator has accepted as many updates of the job, and checks that they are these.
-  func expectAccepted(_ job: JobID, _ statuses: [JobStatus], milliseconds: Int = 20_000) throws {
+  package func expectAccepted(_ job: JobID, _ statuses: [JobStatus], milliseconds: Int = 20_000) throws {
     if facilitator.accepted(job).count < statuses.count {
       var count = facilitator.accepted(job).count
       let found = try facilitator.wait(from: facilitator.events.count, milliseconds: milliseconds) { event in
@@ -95,7 +106,7 @@ extension Rehearsal {
   }
 
   /// The metadata of the update of that status, as the facilitator got it.
-  func metadata(_ job: JobID, _ status: JobStatus) throws -> JSONValue {
+  package func metadata(_ job: JobID, _ status: JobStatus) throws -> JSONValue {
     let event = facilitator.events.last {
       $0.name == "accepted" && $0.text("uuid") == job.description && $0.text("status") == status.name
     }
@@ -104,9 +115,30 @@ extension Rehearsal {
   }
 }
 
+extension Rehearsal {
+  /// Kills the Supervisor and waits until it is gone; its children leave by themselves.
+  package func killSupervisor() throws {
+    let supervisor = try #require(supervisor)
+    supervisor.signal(SIGKILL)
+    _ = try #require(try supervisor.wait(milliseconds: 5000))
+  }
+
+  /// The pid of a job's command; waits for it.
+  package func runningCommand(_ job: JobID) throws -> pid_t {
+    let deadline = Deadline.after(milliseconds: 10_000)
+    while deadline.millisecondsLeft > 0 {
+      if let found = try report()?.children.first(where: { $0.name == "command" && $0.job == job && $0.pid > 0 }) {
+        return pid_t(found.pid)
+      }
+      try facilitator.read(milliseconds: 20)
+    }
+    throw RehearsalError("the command of \(job) does not run")
+  }
+}
+
 extension WorkerClient {
   /// Reports a status and expects it to be acknowledged.
-  func acknowledged(_ status: JobStatus) throws {
+  package func acknowledged(_ status: JobStatus) throws {
     let answer = try send(status)
     #expect(answer == .stored, "\(status.name)")
   }
