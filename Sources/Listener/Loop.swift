@@ -16,6 +16,8 @@ final class Loop {
   private static let connectionLimit = 256
   /// What a worker may leave unread of its answers, in bytes.
   private static let unreadAnswers = 1 << 20
+  /// How long nothing is accepted after a connection could not be, unless another one closes before.
+  private static let acceptRest = Duration.seconds(1)
 
   private let settings: ListenerSettings
   private let generation: Generation
@@ -28,6 +30,7 @@ final class Loop {
   private var core: ListenerCore
   private var draining = false
   private var accepting = true
+  private var acceptAgainAt: Instant?
   private var droppedLines = 0
 
   init(
@@ -64,12 +67,15 @@ final class Loop {
       }
       if draining, let code = try drain() { return code }
       if let due = core.nextDeadline, due <= now, let code = try handle(.timeReached) { return code }
+      if let due = acceptAgainAt, due <= now { try resumeAccepting() }
     }
   }
 
   private var timeout: Int32? {
     if draining, workers.values.contains(where: { !$0.paused && !$0.isEmpty }) { return 0 }
-    return core.nextDeadline.map { Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1)) }
+    return [core.nextDeadline, acceptAgainAt].compactMap(\.self).min().map {
+      Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1))
+    }
   }
 
   private func handle(_ event: ListenerCore.Event) throws(SystemError) -> Int32? {
@@ -228,7 +234,17 @@ final class Loop {
     // The fact that the command has ended waits for everybody who has connected before it.
     let limit = draining ? 4 * Self.connectionLimit : Self.connectionLimit
     while workers.count < limit {
-      guard let socket = try UnixSocket.accept(listening) else { return nil }
+      let accepted: Descriptor?
+      do throws(SystemError) {
+        accepted = try UnixSocket.accept(listening)
+      } catch {
+        guard error.isExhaustion else { throw error }
+        // It would be announced again at once.
+        acceptAgainAt = now + Self.acceptRest
+        try stopAccepting()
+        return try tell(.log(.error, "no worker's connection can be accepted: \(error); tried again in a second"))
+      }
+      guard let socket = accepted else { return nil }
       guard try UnixSocket.isAllowed(UnixSocket.peer(of: socket), of: socket) else {
         let text = "a connection of another user, outside of our group, is closed"
         if let code = try tell(.log(.warning, text)) { return code }
@@ -243,14 +259,19 @@ final class Loop {
       try watch(worker)
       if let code = try handle(.workerConnected(worker.id)) { return code }
     }
+    try stopAccepting()
+    return nil
+  }
+
+  private func stopAccepting() throws(SystemError) {
     accepting = false
     try poller.watch(listening, token: Token.listening, read: false, write: false)
-    return nil
   }
 
   private func resumeAccepting() throws(SystemError) {
     guard !accepting, workers.count < Self.connectionLimit else { return }
     accepting = true
+    acceptAgainAt = nil
     try poller.watch(listening, token: Token.listening, read: true, write: false)
   }
 
@@ -328,7 +349,7 @@ final class Loop {
 
   /// Reads everything that has been sent so far: the whole backlog, and each connection until nothing is left.
   private func drain() throws(SystemError) -> Int32? {
-    if let code = try acceptWorkers() { return code }
+    if acceptAgainAt == nil, let code = try acceptWorkers() { return code }
     for worker in workers.values where !worker.paused && !worker.isEmpty {
       if let code = try readOnce(worker) { return code }
     }

@@ -15,6 +15,9 @@ public struct SystemError: Error, Hashable, CustomStringConvertible {
     self.code = code
   }
 
+  /// Whether the process or the system has run out of descriptors or of memory for the moment. Source: accept(2).
+  public var isExhaustion: Bool { [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) }
+
   /// What errno says, in words.
   public var reason: String { String(cString: strerror(code)) }
 

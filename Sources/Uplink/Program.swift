@@ -75,7 +75,7 @@ enum Program {
               stored: stored, bootID: bootID, seed: seed),
             loop: loop, storeThread: storeThread, logger: logger, finish: { finished.succeed($0) })
           box.value = runtime
-          connect(NIOLoopBound(runtime, eventLoop: loop), loop, failed: { finished.fail($0) })
+          connect(NIOLoopBound(runtime, eventLoop: loop), loop, logger, failed: { finished.fail($0) })
         }
       },
       report: { result in
@@ -93,9 +93,20 @@ enum Program {
 
   /// Takes over the inherited sockets: the one to the Supervisor, and the one on which Listeners connect.
   private static func connect(
-    _ runtime: NIOLoopBound<Runtime>, _ loop: any EventLoop, failed: @escaping @Sendable (any Error) -> Void
+    _ runtime: NIOLoopBound<Runtime>, _ loop: any EventLoop, _ logger: Logger,
+    failed: @escaping @Sendable (any Error) -> Void
   ) {
     ServerBootstrap(group: loop)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          // A connection that cannot be accepted, for want of descriptors above all, would be announced again at once.
+          try channel.pipeline.syncOperations.addHandler(
+            AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { error in
+              logger.error("no connection of a Listener can be accepted: \(error); tried again in a second")
+              return .seconds(1)
+            })
+        }
+      }
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(runtime.value.listenerConnected(channel))
