@@ -19,6 +19,8 @@ public struct SpawnRequest {
   /// Its own session, and so its own process group, which can be signalled as a whole.
   public var newSession = false
   public var workingDirectory: String?
+  /// Its soft limit of open descriptors (getrlimit(2)); nil: ours.
+  public var descriptorLimit: UInt64?
 
   public init(executable: String, arguments: [String], environment: [String]) {
     self.executable = executable
@@ -74,11 +76,14 @@ public struct SpawnRequest {
     try failing("posix_spawnattr_setflags") { posix_spawnattr_setflags(&attributes, flags) }
 
     var pid: pid_t = 0
+    // posix_spawn has no attribute for it, so it is ours for as long as the call takes.
+    let ours = try descriptorLimit.map { limit throws(SystemError) in try DescriptorLimit.set(soft: limit) }
     let code = withCStrings(arguments) { argv in
       withCStrings(environment) { envp in
         posix_spawn(&pid, executable, &actions, &attributes, argv, envp)
       }
     }
+    if let ours { try DescriptorLimit.set(soft: ours) }
     // The copies must outlive the call.
     withExtendedLifetime(sources) {}
     guard code == 0 else { throw SystemError("posix_spawn", executable, code: code) }

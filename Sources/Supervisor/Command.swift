@@ -11,6 +11,7 @@ struct CommandLine {
   let program: String
   private let arguments: [String]
   private let environment: [String]
+  private let descriptorLimit: UInt64
 
   /// Where programs are looked for when the service itself was given no PATH.
   private static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -19,9 +20,13 @@ struct CommandLine {
   ///   - command: the absolute path of a program, and its arguments.
   ///   - dispatch: says as whom commands run and which variables are passed on.
   ///   - own: the service's environment.
+  ///   - descriptorLimit: what the service was started with: a program that uses select(2) fails with a higher one.
   ///
   /// - Throws: when the user cannot be looked up: a command never runs as another than it was meant to.
-  init(_ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String]) throws(SystemError) {
+  init(_ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String], descriptorLimit: UInt64)
+    throws(SystemError)
+  {
+    self.descriptorLimit = descriptorLimit
     var variables = [
       "PATH": own["PATH"] ?? Self.defaultPath, "HOME": own["HOME"] ?? "/", "LANG": own["LANG"] ?? "C.UTF-8",
     ]
@@ -46,6 +51,7 @@ struct CommandLine {
   func request(more: [String] = []) -> SpawnRequest {
     var request = SpawnRequest(executable: program, arguments: arguments, environment: environment + more)
     request.newSession = true
+    request.descriptorLimit = descriptorLimit
     return request
   }
 }

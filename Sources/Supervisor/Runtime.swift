@@ -41,8 +41,12 @@ final class Runtime {
     self.logger = logger
     loop = try EventLoop()
     ingress = try Ingress(runtimeDirectory: configuration.runtimeDirectory)
-    commandLine = try CommandLine(configuration.dispatch.command, configuration.dispatch, own: environment)
-    hookLine = try CommandLine(configuration.hooks.onCheated, configuration.dispatch, own: environment)
+    // Each job takes several, and this bounds how many can be open at once.
+    let limit = try DescriptorLimit.raise()
+    commandLine = try CommandLine(
+      configuration.dispatch.command, configuration.dispatch, own: environment, descriptorLimit: limit)
+    hookLine = try CommandLine(
+      configuration.hooks.onCheated, configuration.dispatch, own: environment, descriptorLimit: limit)
     bootID = try Clock.bootID()
     core = SupervisorCore(
       settings: SupervisorCore.Settings(
