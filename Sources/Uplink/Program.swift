@@ -99,12 +99,7 @@ enum Program {
     ServerBootstrap(group: loop)
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          // A connection that cannot be accepted, for want of descriptors above all, would be announced again at once.
-          try channel.pipeline.syncOperations.addHandler(
-            AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { error in
-              logger.error("no connection of a Listener can be accepted: \(error); tried again in a second")
-              return .seconds(1)
-            })
+          try channel.pipeline.syncOperations.addHandler(AcceptRest(logger))
         }
       }
       .childChannelInitializer { channel in
