@@ -54,6 +54,8 @@ extension EndToEnd {
         settings.more["stop"] = "drain_seconds = 0"
       } _: { rehearsal in
         let job = try rehearsal.startJob()
+        // A stop would end a launcher that still runs, and its job with it.
+        try rehearsal.expectLog("command exited with code 0")
         try rehearsal.facilitator.tell([("command", .string("down"))])
         _ = try rehearsal.facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
         try rehearsal.worker(job).acknowledged(.accepted)

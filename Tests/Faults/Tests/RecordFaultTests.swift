@@ -117,6 +117,8 @@ extension Rehearsal {
     try waitUntilConnected()
     try facilitator.sendJob(job)
     try expectAccepted(job, [.received])
+    // A stop would end a launcher that still runs, and its job with it.
+    try expectLog("command exited with code 0")
     return WorkerClient(socketPath: workerSocket(job), job: job, patienceMilliseconds: 20_000)
   }
 
