@@ -24,13 +24,18 @@ struct DrainCommand: ParsableCommand {
     try reportingFailure { () throws(ControlFailure) in
       let directory = try location.resolve()
       var left: Int?
+      var query = UplinkQuery.drain(!cancel)
       while true {
-        // Asked for each time: the service may have been restarted meanwhile.
-        let uplink = try Question.ask(.drain(!cancel), in: directory).uplink
+        let uplink = try Question.ask(query, in: directory).uplink
         if cancel {
           print("new jobs are taken again")
           return
         }
+        if query == .status, uplink?.state.draining == false {
+          throw ControlFailure(
+            .refused, "new jobs are taken again: by drain --cancel, or because the service was restarted")
+        }
+        query = .status
         if let open = uplink?.state.openJobs, open != left {
           left = open
           print(open == 0 ? "no job is open" : "\(open) jobs are open")
