@@ -35,6 +35,8 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var drainSeconds: Int
   /// There is a hook for cheat reports.
   public var hasCheatHook: Bool
+  /// The service drains: no new jobs are taken from the start.
+  public var refuseJobs = false
 
   public init(
     stateDirectory: String, secure: Bool, host: String, port: Int, path: String, caFile: String? = nil,
@@ -72,7 +74,7 @@ public struct UplinkSettings: MessagePart, Hashable {
       proxy.map { $0.value } ?? .null, .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
       .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxRows), .int(maxBytes),
       .int(maxFrameBytes),
-      .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook),
+      .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook), .bool(refuseJobs),
     ]
   }
 
@@ -97,6 +99,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     commandIsLauncher = try fields.bool("launcher")
     drainSeconds = try fields.int("drain seconds")
     hasCheatHook = try fields.bool("cheat hook")
+    refuseJobs = try fields.bool("refuse jobs")
   }
 }
 

@@ -296,6 +296,21 @@ import Testing
     #expect(supervisor.uplink(.inventoryComplete) == [.keepIngress(only: [job(1)])])
   }
 
+  @Test func aDrainedServiceTellsItsNextUplinkFromTheStart() {
+    var supervisor = SupervisorUnderTest.running(job(1))
+    #expect(supervisor.does(.controlQuery(1, .drain(true))).contains(.toUplink(.refuseJobs(true))))
+    func refuses(_ actions: [SupervisorCore.Action]) -> Bool? {
+      actions.compactMap { if case .toUplink(.configure(let settings)) = $0 { settings.refuseJobs } else { nil } }.first
+    }
+    #expect(refuses(supervisor.exits(.uplink, .signal(9))) == true)
+    // Taken back while it opens its record.
+    #expect(supervisor.does(.controlQuery(2, .drain(false))).contains(.toUplink(.refuseJobs(false))))
+    supervisor.uplink(.ready)
+    supervisor.now = supervisor.now + .seconds(100)
+    supervisor.does(.timeReached)
+    #expect(refuses(supervisor.exits(.uplink, .signal(9))) == false)
+  }
+
   /// It may be a job that ended a while ago, whose Listener still serves a worker: that is between the Listener and Uplink.
   @Test func whatUplinkDoesNotTellOfEndsByItsListener() {
     var supervisor = SupervisorUnderTest.running(job(1))

@@ -231,6 +231,7 @@ public struct UplinkCore: Sendable {
     room.rows = stored.queued + stored.dead
     room.bytes = stored.bytes
     isRestored = stored.isRestored
+    isDraining = settings.refuseJobs
     expireAt = now.boot + Self.expiryInterval
     for entry in stored.specs { specs.put(entry) }
     // Without a hook they wait in the record for one.

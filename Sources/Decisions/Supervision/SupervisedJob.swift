@@ -42,7 +42,6 @@ extension SupervisorCore {
       uplink.becameReady(at: now)
       log(.info, .childReady, "uplink is ready", child: .uplink)
       announceReady()
-      if isDraining { actions.append(.toUplink(.refuseJobs(true))) }
       resumeStop()
     case .pong(_, let age): uplinkAnswered(uncommitted: .milliseconds(Int64(clamping: age)), at: now)
     case .openJob(let job): openJob(job, at: now)
@@ -213,7 +212,8 @@ extension SupervisorCore {
         refuse
           ? "draining: no new jobs are taken until hordelinkctl drain --cancel or a restart"
           : "new jobs are taken again")
-      if uplink.isReady { actions.append(.toUplink(.refuseJobs(refuse))) }
+      // One that opens its record hears it behind its configuration.
+      if uplink.run != nil { actions.append(.toUplink(.refuseJobs(refuse))) }
     }
     guard uplink.isReady else {
       actions.append(.answerControl(number, reports(at: now), nil))

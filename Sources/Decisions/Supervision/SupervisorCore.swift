@@ -308,7 +308,10 @@ public struct SupervisorCore: Sendable {
     switch key {
     case .uplink:
       actions.append(.spawnUplink(generation))
-      actions.append(.toUplink(.configure(settings.uplink)))
+      var uplink = settings.uplink
+      // Told by a message of its own, it could take a job before.
+      uplink.refuseJobs = isDraining
+      actions.append(.toUplink(.configure(uplink)))
     case .listener(let channel):
       actions.append(.spawnListener(channel, generation))
       actions.append(
