@@ -7,9 +7,6 @@ import Glibc
 /// empty file of the step's name in it, at any time: the process removes the file and kills itself, so that it dies
 /// once for each file.
 public enum Failpoint {
-  /// The environment variable that names the directory.
-  public static let variable = "HORDELINK_FAILPOINTS"
-
   /// Dies here if that was asked for.
   ///
   /// - Parameters:
@@ -28,6 +25,9 @@ public enum Failpoint {
   }
 
   #if DEBUG
+    /// The environment variable that names the directory.
+    public static let variable = "HORDELINK_FAILPOINTS"
+
     @usableFromInline static let directory = getenv(variable).map { String(cString: $0) }
     @usableFromInline static var isAsked: Bool { directory != nil }
 
