@@ -42,6 +42,9 @@ extension World {
       return fail("\(job) has the statuses \(names(stored)): not one terminal status, as its last")
     }
     if Set(accepted).count != accepted.count { fail("of \(job) was accepted twice: \(names(accepted))") }
+    if accepted.dropLast().contains(where: \.isTerminal) {
+      fail("of \(job) something was accepted behind the terminal status: \(names(accepted))")
+    }
     let inTurn = updates.filter { !record.everDead.contains($0.entry.id) }.map(\.entry.status)
     let found = accepted.filter(inTurn.contains)
     if found != inTurn { fail("stored of \(job): \(names(inTurn)); accepted: \(names(found))") }

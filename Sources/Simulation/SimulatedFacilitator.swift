@@ -124,7 +124,8 @@ final class SimulatedFacilitator {
       job: world.newJob(), hash: [UInt8(requested.count)], limitSeconds: .random(in: 5...100, using: &world.random),
       isForged: world.chance(20))
     if let older = requested.randomElement(using: &world.random) {
-      if world.chance(5), accepted[older.job] != nil { request = older }
+      // What was turned away has ended for it.
+      if world.chance(5), let rows = accepted[older.job], rows != [.rejected] { request = older }
       if world.chance(15) { request.hash = older.hash }
     }
     requested.append(request)

@@ -8,6 +8,9 @@ struct SimulatedRecord {
   struct Update {
     var entry: OutboxEntry
     var state = State.waiting
+
+    /// The facilitator is known not to have it.
+    var isRefusedForGood: Bool { (state == .dead || state == .dropped) && entry.isRefusedForGood }
   }
 
   struct Job {
@@ -57,7 +60,8 @@ struct SimulatedRecord {
     case .retire(let id, _): set(id, from: .waiting, to: .accepted)
     case .countAttempt(let id, let attempts, _, _):
       if let place = places[id] { updates[place].entry.attempts = attempts }
-    case .bury(let id, _, _, _):
+    case .bury(let id, let attempts, _, _):
+      if let place = places[id] { updates[place].entry.attempts = attempts }
       set(id, from: .waiting, to: .dead)
       everDead.insert(id)
     case .revive(let id): set(id, from: .dead, to: .waiting)
@@ -86,8 +90,8 @@ struct SimulatedRecord {
     ids.compactMap { id in
       guard let place = places[id], updates[place].state == .dead else { return nil }
       let entry = updates[place].entry
-      let accepted = updates(of: entry.job).contains { $0.state == .accepted && $0.entry.status.isTerminal }
-      return FoundDeadLetter(entry: entry, terminalIsAccepted: accepted)
+      let terminal = updates(of: entry.job).first { $0.entry.status.isTerminal && $0.entry.id != id }
+      return FoundDeadLetter(entry: entry, isTooLate: terminal.map { !$0.isRefusedForGood } ?? false)
     }
   }
 

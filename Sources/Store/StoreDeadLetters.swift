@@ -36,14 +36,15 @@ extension Store {
     return attempts.reversed()
   }
 
-  /// The dead letters among these, each with whether its job's terminal status is accepted.
+  /// The dead letters among these, each with whether its job's terminal status is with the facilitator or may be.
   public func findDead(_ ids: [UpdateID]) throws(StoreError) -> [FoundDeadLetter] {
     let terminal = JobStatus.allCases.filter(\.isTerminal).map { String($0.rawValue) }.joined(separator: ", ")
     let row = try database.statement(
       """
       SELECT uuid, status, metadata,
-        EXISTS (SELECT 1 FROM updates AS other WHERE other.job = updates.job AND other.state = 1
-          AND other.status IN (\(terminal)))
+        status NOT IN (\(terminal)) AND jobs.phase >= 2 AND NOT EXISTS (
+          SELECT 1 FROM updates AS other WHERE other.job = updates.job AND other.status IN (\(terminal))
+            AND other.state IN (2, 3) AND other.attempts > \(Outbox.retryDelays.count))
       FROM updates JOIN jobs ON jobs.id = updates.job WHERE updates.id = ? AND state = 2
       """)
     var found: [FoundDeadLetter] = []
@@ -56,7 +57,7 @@ extension Store {
       found.append(
         FoundDeadLetter(
           entry: OutboxEntry(id: id, job: job, status: status, metadata: row.blob(2)),
-          terminalIsAccepted: row.integer(3) != 0))
+          isTooLate: row.integer(3) != 0))
     }
     row.reset()
     return found

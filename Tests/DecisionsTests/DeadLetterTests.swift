@@ -74,6 +74,44 @@ import Testing
     #expect(uplink.record.dead.count == 1)
   }
 
+  /// The facilitator may have it: nobody has heard its answer, and a successor does not even know that it was sent.
+  @Test func nothingFollowsATerminalStatusWhoseAnswerWasLost() {
+    let uplink = withDeadLetter(last: .completed)
+    uplink.does(.lost(reason: "cut", connection: uplink.connection))
+    let (lost, _) = ask(uplink, .retry([2]))
+    #expect(lost?.done == 0 && lost?.refusals.first?.reason.contains("on its way") == true)
+    uplink.restart()
+    uplink.settle()
+    let (restarted, _) = ask(uplink, .retry([2]))
+    #expect(restarted?.done == 0 && restarted?.refusals.count == 1)
+    #expect(uplink.connect().contains(.send(job(1), .completed, metadata: nil)))
+  }
+
+  /// The record is asked, and before it has answered the worker's last word is on its way into it.
+  @Test func nothingFollowsATerminalStatusThatIsBeingWritten() {
+    let uplink = withDeadLetter()
+    uplink.supervisor(.query(7, .retry([2])))
+    uplink.update(1, 2, .completed)
+    let actions = uplink.settle()
+    #expect(report(actions)?.done == 0)
+    #expect(!actions.contains(.send(job(1), .accepted, metadata: nil)))
+  }
+
+  /// The facilitator has answered for it, and does not have it.
+  @Test func whatStandsBeforeATerminalStatusThatWasRefusedCanBeRetried() {
+    let uplink = withDeadLetter(last: .completed)
+    // No connection of this test outlives two pings.
+    uplink.does(.lost(reason: "cut", connection: uplink.connection))
+    uplink.pass(2)
+    uplink.connect()
+    refuse(uplink)
+    #expect(uplink.record.dead.map(\.status) == [.accepted, .completed])
+    let (report, actions) = ask(uplink, .retry([3, 2]))
+    #expect(report?.done == 2)
+    #expect(actions.contains(.send(job(1), .accepted, metadata: nil)))
+    #expect(uplink.facilitator(.success).contains(.send(job(1), .completed, metadata: nil)))
+  }
+
   @Test func aDeadTerminalStatusCanBeRetried() {
     let uplink = UplinkUnderTest()
     uplink.run(job(1))

@@ -61,7 +61,9 @@ struct RecordModel {
     case .retire(let id, _): set(id, .accepted)
     case .countAttempt(let id, let attempts, _, _):
       if let index = places[id] { updates[index].entry.attempts = attempts }
-    case .bury(let id, _, _, _): set(id, .dead)
+    case .bury(let id, let attempts, _, _):
+      set(id, .dead)
+      if let index = places[id] { updates[index].entry.attempts = attempts }
     case .revive(let id):
       guard let index = places[id], updates[index].state == .dead else {
         Issue.record("update \(id) is no dead letter")
@@ -123,7 +125,10 @@ struct RecordModel {
       let entry = updates[index].entry
       return FoundDeadLetter(
         entry: entry,
-        terminalIsAccepted: updates(of: entry.job).contains { $0.state == .accepted && $0.entry.status.isTerminal })
+        isTooLate: updates(of: entry.job).contains {
+          $0.entry.status.isTerminal && $0.entry.id != id
+            && !(($0.state == .dead || $0.state == .dropped) && $0.entry.isRefusedForGood)
+        })
     }
   }
 

@@ -116,14 +116,21 @@ import Testing
     #expect(try store.deadLetters(after: UpdateID(1), limit: 9).isEmpty)
     let found = try store.findDead([UpdateID(1), UpdateID(2)])
     #expect(found.map(\.entry) == [entry(1, job(1), .accepted, metadata: [5])])
-    #expect(found.first?.terminalIsAccepted == false)
+    #expect(found.first?.isTooLate == false)
     try store.commit([.revive(UpdateID(1))])
     #expect(try store.findDead([UpdateID(1)]).isEmpty)
     #expect(try store.waiting(after: UpdateID(0), limit: 9, bytes: 9).entries.first?.attempts == 0)
     try store.commit([
       .bury(UpdateID(1), attempts: 4, error: "again", at: now), .insertUpdate(entry(2, job(1), .failed), at: now),
-      .retire(UpdateID(2), at: now),
+      .end(job(1), at: now),
     ])
-    #expect(try store.findDead([UpdateID(1)]).first?.terminalIsAccepted == true)
+    // It may have been sent already.
+    #expect(try store.findDead([UpdateID(1)]).first?.isTooLate == true)
+    try store.commit([.bury(UpdateID(2), attempts: 0, error: "connections", at: now)])
+    #expect(try store.findDead([UpdateID(1), UpdateID(2)]).map(\.isTooLate) == [true, false])
+    try store.commit([.revive(UpdateID(2)), .bury(UpdateID(2), attempts: 4, error: "refused", at: now)])
+    #expect(try store.findDead([UpdateID(1)]).first?.isTooLate == false)
+    try store.commit([.revive(UpdateID(2)), .retire(UpdateID(2), at: now)])
+    #expect(try store.findDead([UpdateID(1)]).first?.isTooLate == true)
   }
 }

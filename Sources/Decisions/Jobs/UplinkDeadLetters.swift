@@ -12,12 +12,13 @@ public struct DeadLetterRequest: Sendable, Hashable {
 /// A dead letter as the record has it.
 public struct FoundDeadLetter: Sendable, Hashable {
   public var entry: OutboxEntry
-  /// The facilitator has accepted its job's terminal status, behind which nothing may go.
-  public var terminalIsAccepted: Bool
+  /// The facilitator has its job's terminal status, or may have it, and nothing may go behind that: one that waits may
+  /// have been sent, by this Uplink or an earlier one, and its answer lost. One that was refused for good it has not.
+  public var isTooLate: Bool
 
-  public init(entry: OutboxEntry, terminalIsAccepted: Bool) {
+  public init(entry: OutboxEntry, isTooLate: Bool) {
     self.entry = entry
-    self.terminalIsAccepted = terminalIsAccepted
+    self.isTooLate = isTooLate
   }
 }
 
@@ -33,13 +34,14 @@ extension UplinkCore {
     var entries: [OutboxEntry] = []
     let byID = Dictionary(found.map { ($0.entry.id, $0) }, uniquingKeysWith: { first, _ in first })
     for id in request.letters {
-      if let letter = byID[id], !settling.contains(id), request.drop || !letter.terminalIsAccepted {
+      let isTooLate = byID[id].map { $0.isTooLate || terminalIsOnItsWay($0.entry) } ?? false
+      if let letter = byID[id], !settling.contains(id), request.drop || !isTooLate {
         settling.insert(id)
         entries.append(letter.entry)
       } else {
         let why =
-          byID[id]?.terminalIsAccepted == true && !settling.contains(id)
-          ? "its job's terminal status is accepted, and nothing may follow that"
+          isTooLate && !settling.contains(id)
+          ? "its job's terminal status is accepted or on its way, and nothing may follow that"
           : "there is no such dead letter"
         refusals.append(DeadLetterRefusal(id: Int(id.number), reason: why))
       }
@@ -58,6 +60,12 @@ extension UplinkCore {
       actions.append(
         .commit(entries.map { .revive($0.id) }, then: .revived(request.question, entries, refusals)))
     }
+  }
+
+  /// Whether its job's terminal status is being written, so that the record did not have it when it was looked at.
+  private func terminalIsOnItsWay(_ entry: OutboxEntry) -> Bool {
+    guard !entry.status.isTerminal, let job = jobs[entry.job] else { return false }
+    return job.hasTerminal && !job.uncommitted.isEmpty
   }
 
   mutating func revived(

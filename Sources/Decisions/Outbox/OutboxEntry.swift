@@ -36,6 +36,9 @@ public struct OutboxEntry: Sendable, Hashable {
     self.attempts = attempts
   }
 
+  /// The facilitator has refused it as often as it may, so that it is known not to have it.
+  public var isRefusedForGood: Bool { attempts > Outbox.retryDelays.count }
+
   /// Nothing is held against it any more.
   mutating func clear() {
     outcomeUnknown = false
