@@ -44,6 +44,8 @@ final class SimulatedFacilitator {
   private var rows: Set<Update> = []
   /// How often it still refuses an update that it will take in the end.
   private var refusals: [Update: Int] = [:]
+  /// An update that it cannot take, and whether it drops the connection over it or answers with an error of no job.
+  private var poison: (update: Update, cuts: Bool)?
   /// How often it has refused one.
   private(set) var refused: [Update: Int] = [:]
   /// Requests that it has sent, in order.
@@ -95,7 +97,10 @@ final class SimulatedFacilitator {
     case .update(let job, let status):
       if world.chance(world.faults.cutsBeforeRow) { return cut() }
       let update = Update(job: job, status: status)
-      if world.chance(world.faults.foreignError) {
+      if poison == nil, !rows.contains(update), world.chance(world.faults.poison) { poison = (update, world.chance(2)) }
+      let isPoison = poison?.update == update
+      if isPoison, poison?.cuts == true { return cut() }
+      if isPoison || world.chance(world.faults.foreignError) {
         refused[update, default: 0] += 1
         return error("value_error")
       }

@@ -259,8 +259,15 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
 
   override func closeAll() {
     // A transaction that was under way is on the disk, or is not.
-    if let batch, world.chance(2) { for request in batch { _ = apply(request) } }
+    if let batch, world.chance(2) {
+      for request in batch { _ = apply(request) }
+      // And what was asked for meanwhile may be the next.
+      if world.chance(2) {
+        for request in requests.prefix(.random(in: 0...requests.count, using: &world.random)) { _ = apply(request) }
+      }
+    }
     batch = nil
+    requests = []
     control.up.send(nil)
     control.down.close()
     for id in listeners.keys.sorted() { listeners[id]?.closeByServer() }

@@ -12,6 +12,9 @@ struct Faults {
   var refusesUpdate = 0
   var garbage = 0
   var diskFails = 0
+  var diskIsSlow = 0
+  /// An update on which the facilitator fails each time it comes.
+  var poison = 0
 }
 
 /// Everything there is, at one moment of simulated time: the processes, the disk, the clocks and the network. All of it
@@ -96,7 +99,11 @@ final class World {
 
   /// From 10 µs to 10 ms, mostly short.
   func latency() -> Int64 { Int64(10_000) << Int64(random.next() % 11) }
-  func diskLatency() -> Int64 { chance(50) ? 300_000_000 : latency() * 2 }
+  func diskLatency() -> Int64 {
+    // Beyond two minutes Uplink is taken for hung.
+    if chance(faults.diskIsSlow) { return .random(in: 1...140, using: &random) * 1_000_000_000 }
+    return chance(50) ? 300_000_000 : latency() * 2
+  }
 
   func newPID() -> Int32 {
     lastPID += 1
@@ -212,6 +219,7 @@ final class World {
 
   /// One fault or one thing that somebody does.
   private func disturb() {
+    if !record.dead.isEmpty, chance(3) { settleDeadLetter() }
     switch random.next() % 24 {
     case 0...7: facilitator.request()
     case 8: supervisor?.livingChildren.randomElement(using: &random)?.end(.signal(9))
@@ -227,10 +235,17 @@ final class World {
     case 18: if chance(6) { losePower() }
     case 19: diskIsFull = chance(2)
     case 20: if chance(4) { supervisor?.stop() }
-    case 21: if let dead = record.dead.randomElement(using: &random) { supervisor?.ask(.retry([Int(dead.id.number)])) }
+    case 21: settleDeadLetter()
     case 22: if chance(3) { supervisor?.ask(.drain(chance(2))) }
     default: supervisor?.ask(.status)
     }
+  }
+
+  /// A person who sees one sends it again, or forgets it.
+  private func settleDeadLetter() {
+    guard let dead = record.dead.randomElement(using: &random) else { return }
+    let letters = [Int(dead.id.number)]
+    supervisor?.ask(chance(4) ? .drop(letters) : .retry(letters))
   }
 
   // MARK: The run
@@ -260,7 +275,8 @@ final class World {
     faults = Faults(
       killBetweenActions: [0, 2000, 400][Int(random.next() % 3)], spawnFails: [0, 50][Int(random.next() % 2)],
       refusesAuthentication: 20, cutsBeforeRow: 30, cutsAfterRow: 30, foreignError: [0, 60][Int(random.next() % 2)],
-      refusesUpdate: 15, garbage: 100, diskFails: [0, 200][Int(random.next() % 2)])
+      refusesUpdate: 15, garbage: 100, diskFails: [0, 200][Int(random.next() % 2)],
+      diskIsSlow: [0, 300][Int(random.next() % 2)], poison: [0, 60][Int(random.next() % 2)])
     startSupervisor()
     plan(.random(in: 10...120, using: &random))
     run(until: .random(in: 5...120, using: &random) * 1_000_000_000)
