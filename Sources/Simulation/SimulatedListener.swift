@@ -44,7 +44,8 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     self.generation = generation
     self.control = control
     self.ingress = ingress
-    core = ListenerCore(settings: ListenerSettings(job: job, uplinkSocket: "", maxFrameBytes: 1 << 20))
+    core = ListenerCore(
+      settings: ListenerSettings(job: job, uplinkSocket: "", maxFrameBytes: world.settings.maxFrameBytes))
     super.init(world)
     control.down.attach { [weak self] message in
       guard let self, runs else { return }

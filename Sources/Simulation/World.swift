@@ -75,7 +75,9 @@ final class World {
     settings = UplinkSettings(
       stateDirectory: "/s", secure: false, host: "h", port: 1, path: "/", hotkeyFile: "/k", trustedSigners: [],
       graceSeconds: 50, maxOpenJobs: .random(in: 2...6, using: &random), window: .random(in: 1...8, using: &random),
-      maxRows: isTight ? .random(in: 6...16, using: &random) : 1000, maxBytes: 1 << 30, maxFrameBytes: 1 << 20,
+      maxRows: isTight ? .random(in: 6...16, using: &random) : 1000, maxBytes: 1 << 30,
+      // With the smallest a Listener reads no further after two updates that are not stored.
+      maxFrameBytes: .random(using: &random) ? 64 : 1 << 20,
       commandIsLauncher: .random(using: &random), drainSeconds: 5)
   }
 
