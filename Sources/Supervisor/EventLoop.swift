@@ -66,8 +66,10 @@ final class EventLoop {
   func add(child pid: pid_t, _ handler: @escaping (_ code: Int32?, _ signal: Int32?) -> Void)
     throws(SystemError) -> Source
   {
+    weak var made: Source?
     let source = Source { info in
       guard let info else { return }
+      sd_event_source_set_enabled(made?.pointer, Int32(SD_EVENT_OFF))
       let status = info.pointee._sifields._sigchld.si_status
       let exited = info.pointee.si_code == Int32(CLD_EXITED)
       handler(exited ? status : nil, exited ? nil : status)
@@ -76,6 +78,10 @@ final class EventLoop {
       "sd_event_add_child",
       sd_event_add_child(
         loop, &source.pointer, pid, Int32(WEXITED), { _, info, raw in Source.run(raw, info) }, source.raw))
+    made = source
+    // By itself it would look once: the end of a child that strace or a debugger holds is announced before it can be
+    // waited for (ptrace(2)), and would never be seen. What is off is watched anew when it is turned on.
+    for mode in [SD_EVENT_OFF, SD_EVENT_ON] { sd_event_source_set_enabled(source.pointer, Int32(mode)) }
     return source
   }
 
