@@ -17,12 +17,7 @@ let programs = try ProcessTable.ownFolder()
 let statuses: [JobStatus] = [.received, .accepted, .executorReady, .completed]
 let metadata = Array((#"{"comment":""# + String(repeating: "x", count: 200) + #""}"#).utf8)
 
-func job(_ number: Int) -> JobID {
-  let digits = String(number, radix: 16)
-  let text = "00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits
-  guard let job = JobID(text) else { fatalError("\(text) is no uuid") }
-  return job
-}
+func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt64(number)) }
 
 func commit(_ operations: [StoreOperation], in store: Store) throws(StoreError) {
   try store.transaction { () throws(StoreError) in

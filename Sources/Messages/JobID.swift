@@ -5,6 +5,12 @@ public struct JobID: Sendable, Hashable, Comparable, CustomStringConvertible {
   private let high: UInt64
   private let low: UInt64
 
+  /// The job of the UUID whose 32 digits are those of the two numbers, one after the other.
+  public init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
   /// The job of that UUID, or nil when `text` is not in the canonical form.
   public init?(_ text: String) {
     guard text.utf8.count == 36 else { return nil }

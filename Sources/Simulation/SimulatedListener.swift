@@ -31,7 +31,6 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
   private var uplink: Line<ListenerToUplink, UplinkToListener>?
   private var workers: [ConnectionID: WorkerLine] = [:]
   private var nextWorker: UInt64 = 1
-  private var timerAt: Instant?
   private var draining = false
 
   var description: String { "listener \(generation)" }
@@ -49,6 +48,8 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     super.init(world)
     control.down.attach { [weak self] message in
       guard let self, runs else { return }
+      // The loop takes it before there is a core.
+      if case .assign = message { return }
       if let message { post(.fromSupervisor(message)) } else { end(.code(0)) }
     }
     world.after(world.latency()) { [weak self] in
@@ -63,18 +64,7 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     guard runs else { return }
     world.stepped()
     carryOut(core.handle(event, at: world.moment.boot)) { perform($0) }
-    setTimer()
-  }
-
-  private func setTimer() {
-    guard runs, let deadline = core.nextDeadline else { return }
-    if let timerAt, timerAt <= deadline { return }
-    timerAt = deadline
-    world.at(deadline) { [weak self] in
-      guard let self, runs else { return }
-      timerAt = nil
-      post(.timeReached)
-    }
+    setTimer(core.nextDeadline) { [weak self] in self?.post(.timeReached) }
   }
 
   private func perform(_ action: ListenerCore.Action) {

@@ -5,6 +5,7 @@ class SimulatedProcess {
   unowned let world: World
   let pid: Int32
   private(set) var isAlive = true
+  private var timerAt: Instant?
   /// Stopped by a signal: it does nothing, and only SIGKILL ends it.
   var isHung = false
   /// Tells whoever reaps it.
@@ -32,6 +33,19 @@ class SimulatedProcess {
   final func signal(_ signal: Int32) {
     if isHung, signal != 9 { return }
     end(.signal(signal))
+  }
+
+  /// Has `due` called at that time of this boot's clock. Like the loops' timers: a later time than the one that is set
+  /// needs nothing, since it is looked at again then.
+  final func setTimer(_ deadline: Instant?, due: @escaping () -> Void) {
+    guard runs, let deadline else { return }
+    if let timerAt, timerAt <= deadline { return }
+    timerAt = deadline
+    world.at(deadline) { [weak self] in
+      guard let self, runs else { return }
+      timerAt = nil
+      due()
+    }
   }
 
   /// Closes what the process had open.

@@ -104,7 +104,7 @@ struct SimulatedRecord {
     return StoredJob(
       job: id, phase: job.phase, statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
       limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command, exitStored: job.exitStored,
-      signatureHash: job.new.signatureHash, bodyBytes: job.phase == .ended ? 0 : job.new.body.count)
+      signatureHash: job.new.signatureHash, bodyBytes: job.endedAt == nil ? job.new.body.count : 0)
   }
 
   /// What an Uplink that starts finds.

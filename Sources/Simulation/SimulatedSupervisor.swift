@@ -19,7 +19,6 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
   private var core: SupervisorCore
   private var events = Deque<SupervisorCore.Event>()
   private var busy = false
-  private var timerAt: Instant?
   private var children: [ChildKey: ChildHandle] = [:]
   private var commands: [JobID: SimulatedCommand] = [:]
   private var ingress: [Channel: SimulatedIngress] = [:]
@@ -67,18 +66,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
       carryOut(core.handle(next, at: world.moment.boot)) { perform($0) }
     }
     busy = false
-    setTimer()
-  }
-
-  private func setTimer() {
-    guard runs, let deadline = core.nextDeadline else { return }
-    if let timerAt, timerAt <= deadline { return }
-    timerAt = deadline
-    world.at(deadline) { [weak self] in
-      guard let self, runs else { return }
-      timerAt = nil
-      post(.timeReached)
-    }
+    setTimer(core.nextDeadline) { [weak self] in self?.post(.timeReached) }
   }
 
   private func perform(_ action: SupervisorCore.Action) {

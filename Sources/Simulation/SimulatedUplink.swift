@@ -20,7 +20,6 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private var core: UplinkCore?
   private var events = Deque<UplinkCore.Event>()
   private var busy = false
-  private var timerAt: Instant?
   private var listeners: [ConnectionID: Line<ListenerToUplink, UplinkToListener>] = [:]
   private var nextListener: UInt64 = 1
   private var facilitator: SimulatedFacilitator.Connection?
@@ -44,11 +43,10 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       guard let self, runs else { return }
       if let message { heard(message) } else { end(.code(0)) }
     }
-    world.after(world.latency()) { [weak self] in self?.open() }
   }
 
   /// Takes the lock, reads the record, and accepts who has connected meanwhile.
-  private func open() {
+  private func open(_ settings: UplinkSettings) {
     guard runs else { return }
     if let other = world.uplinks.first(where: { $0 !== self && $0.isAlive && $0.core != nil }) {
       world.note("\(self) finds the record locked by \(other)")
@@ -56,12 +54,13 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     }
     let stored = world.record.load(bootID: world.bootID, wall: world.moment.wall)
     core = UplinkCore(
-      settings: world.settings, stored: stored, bootID: world.bootID, seed: world.random.next(), at: world.moment)
+      settings: settings, stored: stored, bootID: world.bootID, seed: world.random.next(), at: world.moment)
     for line in world.takeUplinkBacklog() { accept(line) }
     busy = true
     if let actions = core?.start(at: world.moment) { carryOut(actions) { perform($0) } }
     busy = false
     post(.timeReached)
+    control.down.isPaused = false
   }
 
   var accepts: Bool { runs && core != nil }
@@ -84,17 +83,15 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   }
 
   private func heard(_ message: SupervisorToUplink) {
-    if case .ping(let number) = message {
+    if case .configure(let settings) = message {
+      // The rest is read once the record is open.
+      control.down.isPaused = true
+      world.after(world.latency()) { [weak self] in self?.open(settings) }
+    } else if case .ping(let number) = message {
       let age = uncommitted.first.map { (world.now - $0) / 1_000_000 } ?? 0
       control.up.send(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
-    } else if core != nil {
-      post(.fromSupervisor(message))
     } else {
-      // Read once the record is open.
-      world.after(world.latency()) { [weak self] in
-        guard let self, runs else { return }
-        heard(message)
-      }
+      post(.fromSupervisor(message))
     }
   }
 
@@ -109,18 +106,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       carryOut(actions) { perform($0) }
     }
     busy = false
-    setTimer()
-  }
-
-  private func setTimer() {
-    guard runs, let deadline = core?.nextDeadline else { return }
-    if let timerAt, timerAt <= deadline { return }
-    timerAt = deadline
-    world.at(deadline) { [weak self] in
-      guard let self, runs else { return }
-      timerAt = nil
-      post(.timeReached)
-    }
+    setTimer(core?.nextDeadline) { [weak self] in self?.post(.timeReached) }
   }
 
   private func perform(_ action: UplinkCore.Action) {

@@ -36,7 +36,7 @@ final class World {
   private var boots = 1
   private var wallOffset: Int64 = 1_700_000_000_000
   private var lastPID: Int32 = 100
-  private var lastJob = 0
+  private var lastJob: UInt64 = 0
 
   var record = SimulatedRecord()
   private var diskIsFull = false
@@ -114,10 +114,7 @@ final class World {
 
   func newJob() -> JobID {
     lastJob += 1
-    let digits = String(lastJob, radix: 16)
-    let text = "00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits
-    guard let job = JobID(text) else { preconditionFailure("\(text) is canonical") }
-    return job
+    return JobID(high: 0x4000, low: 0x8000 << 48 | lastJob)
   }
 
   // MARK: What is noted

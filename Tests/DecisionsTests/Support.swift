@@ -1,10 +1,7 @@
 import Decisions
 import Messages
 
-func job(_ number: Int) -> JobID {
-  let digits = String(number, radix: 16)
-  return JobID("00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits)!
-}
+func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt64(number)) }
 
 /// That many seconds after boot.
 func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1_000_000_000)) }

@@ -4,10 +4,7 @@ import MessagePack
 
 let firstJob = job(1)
 
-func job(_ number: Int) -> JobID {
-  let digits = String(number, radix: 16)
-  return JobID("00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits)!
-}
+func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt64(number)) }
 
 /// Every case of every message, with the extremes of its fields.
 enum Samples {

@@ -44,10 +44,7 @@ final class TemporaryRecord {
 
 let now = WallTime(milliseconds: 1_000_000)
 
-func job(_ number: Int) -> JobID {
-  let digits = String(number, radix: 16)
-  return JobID("00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits)!
-}
+func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt64(number)) }
 
 func entry(_ id: Int64, _ job: JobID, _ status: JobStatus, metadata: [UInt8]? = nil) -> OutboxEntry {
   OutboxEntry(id: UpdateID(id), job: job, status: status, metadata: metadata)
