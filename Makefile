@@ -27,16 +27,16 @@ bench-signatures: setup
 # The whole system in simulated time, one seed after the other: make simulate SEEDS=100000; a finding replays with
 # SEED=, and TRACE=1 prints what happens.
 SEEDS ?= 1000
-SEED ?= 1
+SEED ?=
 simulate: setup
 	$(SWIFT) build -c release --product hordelink-simulate
-	.build/release/hordelink-simulate --seeds $(SEEDS) --seed $(SEED) $(if $(TRACE),--trace)
+	.build/release/hordelink-simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace)
 
 # Real processes under load, killed KILLS times; the debug build, whose failpoints die at chosen steps.
 KILLS ?= 1000
 faults: setup
 	$(SWIFT) build
-	.build/debug/hordelink-faults --kills $(KILLS) $(if $(filter-out 1,$(SEED)),--seed $(SEED))
+	.build/debug/hordelink-faults --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # What a backlog of a million updates costs, docs/benchmarks/backlog.md.
 bench-backlog: build

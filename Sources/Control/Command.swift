@@ -29,8 +29,9 @@ struct StatusCommand: ParsableCommand {
     commandName: "status", abstract: "Shows the facilitator connection, the queue, and every process.",
     discussion: """
       The JSON object has `uplink`, null while Uplink does not answer, else {session, last_loss, open_jobs, queued, \
-      in_flight, delivered, dead, record_bytes, full, draining}, and `children`, a list of {name, job, pid, generation, state, seconds_in_state, \
-      restarts_last_hour, last_death}. full is "record" or "disk" while updates wait for room. last_loss, full, job, pid and last_death are null when there is none.
+      in_flight, delivered, dead, record_bytes, full, draining}, and `children`, a list of {name, job, pid, \
+      generation, state, seconds_in_state, restarts_last_hour, last_death}. full is "record" or "disk" while updates \
+      wait for room. last_loss, full, job, pid and last_death are null when there is none.
 
       \(ControlFailure.help)
       """)
@@ -79,7 +80,7 @@ struct QueueCommand: ParsableCommand {
 }
 
 /// Shows what only Uplink knows.
-func show(
+private func show(
   _ query: UplinkQuery, _ location: Location, _ output: JSONOption, json: (UplinkReport?) -> String,
   text: (UplinkReport) -> String
 ) throws {

@@ -14,10 +14,10 @@ struct ControlFailure: Error, Equatable {
     case notRunning = 69
     /// EX_SOFTWARE: what answers is not the service, or another release of it.
     case notUnderstood = 70
-    /// EX_TEMPFAIL: somebody listens and does not answer.
-    case noAnswer = 75
     /// EX_IOERR: a file cannot be read or written.
     case file = 74
+    /// EX_TEMPFAIL: somebody listens and does not answer.
+    case noAnswer = 75
     /// EX_NOPERM: this user may not ask.
     case noPermission = 77
     /// EX_CONFIG: the configuration cannot be used.
@@ -36,8 +36,8 @@ struct ControlFailure: Error, Equatable {
   /// The codes as `--help` explains them.
   static let help = """
     Exit codes: 0 done; 1 the service has refused what was asked; 64 wrong usage; 69 the service does not run, or the \
-    job is not open; 70 what answers is another release or another program; 74 a file cannot be read or written; 75 no answer in time; 77 no permission; \
-    78 the configuration is wrong.
+    job is not open; 70 what answers is another release or another program; 74 a file cannot be read or \
+    written; 75 no answer in time; 77 no permission; 78 the configuration is wrong.
     """
 }
 

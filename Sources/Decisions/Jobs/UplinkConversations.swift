@@ -86,9 +86,7 @@ extension UplinkCore {
   /// A job that ended a while ago is remembered again, for a worker whose last acknowledgement was lost.
   mutating func jobLoaded(_ id: JobID, _ stored: StoredJob?, at now: Moment) {
     if jobs[id] == nil, let stored, stored.phase.hasTerminalStatus {
-      jobs[id] = Job(
-        phase: stored.phase, statuses: stored.statuses, limitSeconds: stored.limitSeconds, command: stored.command,
-        exitStored: stored.exitStored, signatureHash: stored.signatureHash, bodyBytes: 0)
+      jobs[id] = Job(stored, deadline: nil)
       remembered.append((id, now.boot + Self.memory))
     }
     let waiting = greetings.filter { $0.job == id }
@@ -161,28 +159,28 @@ extension UplinkCore {
   }
 
   private mutating func answer(_ number: UInt64, _ query: UplinkQuery) {
+    var report = UplinkReport(state: state)
     switch query {
-    case .dead(let after): actions.append(.loadDead(number, after: UpdateID(Int64(after))))
-    case .retry(let letters): lookUpDead(number, letters, drop: false)
-    case .drop(let letters): lookUpDead(number, letters, drop: true)
-    case .status, .jobs, .queue, .drain: actions.append(.toSupervisor(.report(number, report(query))))
-    }
-  }
-
-  private func report(_ query: UplinkQuery) -> UplinkReport {
-    switch query {
-    case .status, .drain, .dead, .retry, .drop: UplinkReport(state: state)
+    case .status, .drain: break
     case .jobs:
-      UplinkReport(
-        state: state,
-        // A frame has its bounds, and a person reads no more.
-        jobs: jobs.filter { $0.value.phase != .closed }.sorted { $0.key < $1.key }.prefix(10_000).map { id, job in
-          JobReport(
-            job: id, phase: job.phase,
-            statuses: JobStatus.allCases.filter { job.statuses.contains(JobStatusSet($0)) },
-            queued: outbox.queued(id))
-        })
-    case .queue: UplinkReport(state: state, queue: outbox.report(limit: 1000))
+      // A frame has its bounds, and a person reads no more.
+      report.jobs = jobs.filter { $0.value.phase != .closed }.sorted { $0.key < $1.key }.prefix(10_000).map { id, job in
+        JobReport(
+          job: id, phase: job.phase,
+          statuses: JobStatus.allCases.filter { job.statuses.contains(JobStatusSet($0)) }, queued: outbox.queued(id))
+      }
+    case .queue: report.queue = outbox.report(limit: 1000)
+    // Answered once the record has been asked.
+    case .dead(let after):
+      actions.append(.loadDead(number, after: UpdateID(Int64(after))))
+      return
+    case .retry(let letters):
+      lookUpDead(number, letters, drop: false)
+      return
+    case .drop(let letters):
+      lookUpDead(number, letters, drop: true)
+      return
     }
+    actions.append(.toSupervisor(.report(number, report)))
   }
 }

@@ -242,9 +242,7 @@ public struct UplinkCore: Sendable {
     nextNumber = (numbers.max() ?? 0) + 1
     for job in stored.jobs {
       let deadline = job.deadline?.instant(inBoot: bootID, at: now) ?? now.boot + allowedTime(job.limitSeconds)
-      jobs[job.job] = Job(
-        phase: job.phase, statuses: job.statuses, limitSeconds: job.limitSeconds, deadline: deadline,
-        command: job.command, exitStored: job.exitStored, signatureHash: job.signatureHash, bodyBytes: job.bodyBytes)
+      jobs[job.job] = Job(job, deadline: deadline)
       if let hash = job.signatureHash { signatures[hash] = job.job }
       if job.phase.hasTerminalStatus {
         remembered.append((job.job, now.boot + Self.memory))
@@ -359,4 +357,14 @@ public struct UplinkCore: Sendable {
 extension JobPhase {
   /// Whether a terminal status is stored.
   var hasTerminalStatus: Bool { self == .ended || self == .closed }
+}
+
+extension UplinkCore.Job {
+  /// As it comes back from the record.
+  init(_ stored: StoredJob, deadline: Instant?) {
+    self.init(
+      phase: stored.phase, statuses: stored.statuses, limitSeconds: stored.limitSeconds, deadline: deadline,
+      command: stored.command, exitStored: stored.exitStored, signatureHash: stored.signatureHash,
+      bodyBytes: stored.bodyBytes)
+  }
 }

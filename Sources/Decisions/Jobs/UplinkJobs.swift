@@ -60,6 +60,7 @@ extension UplinkCore {
       phase: .ended, statuses: JobStatusSet(.rejected), uncommitted: JobStatusSet(.rejected),
       limitSeconds: request.limitSeconds, bodyBytes: 0)
     take(room: entry)
+    remembered.append((request.job, now.boot + Self.memory))
     actions.append(
       .commit(
         [.insertJob(job), .insertUpdate(entry, at: now.wall), .end(request.job, at: now.wall)],
@@ -262,9 +263,7 @@ extension UplinkCore {
     case .accepted(let id, let entry):
       became(durable: entry)
       actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: .accepted))))
-    case .refusedJob(let entry):
-      became(durable: entry)
-      remembered.append((entry.job, now.boot + Self.memory))
+    case .refusedJob(let entry): became(durable: entry)
     case .dispatching(let id): actions.append(.loadBody(id))
     case .update(let listener, let number, let entry):
       became(durable: entry)

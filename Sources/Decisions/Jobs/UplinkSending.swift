@@ -123,7 +123,7 @@ extension UplinkCore {
     log(.error, .updateDead, "\(entry.status.name) is set aside as a dead letter: \(why)", job: entry.job)
     let bury = StoreOperation.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)
     if entry.status.isTerminal {
-      // Nothing more is done for the job, and its request is not kept for longer.
+      // Nothing more is done for the job.
       actions.append(.commit([bury, .close(entry.job, at: now.wall)], then: .closed(entry.job)))
     } else {
       actions.append(.commit([bury], then: .buried(entry.job)))
