@@ -22,13 +22,11 @@ extension EndToEnd {
     @Test func whatIsReportedDuringAnOutageArrivesAfterIt() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()
-        try rehearsal.facilitator.tell([("command", .string("down"))])
-        let lost = try rehearsal.facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
-        #expect(lost != nil)
+        try rehearsal.facilitatorGoesAway()
         let worker = rehearsal.worker(job)
         for status in reported { try worker.acknowledged(status) }
         #expect(rehearsal.facilitator.accepted(job) == [.received])
-        try rehearsal.facilitator.tell([("command", .string("up"))])
+        try rehearsal.facilitatorComesBack()
         try rehearsal.expectAccepted(job, [.received] + reported, milliseconds: 60_000)
       }
     }

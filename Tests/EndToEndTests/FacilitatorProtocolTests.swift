@@ -81,7 +81,7 @@ extension EndToEnd {
     private func replay(_ rehearsal: Rehearsal, _ job: JobID) throws {
       let sent = try #require(
         rehearsal.facilitator.events.first { $0.name == "job_sent" && $0.text("uuid") == job.description })
-      let other = try JobID.random()
+      let other = JobID.random()
       let text = sent.text("frame").replacing(job.description, with: other.description)
       try rehearsal.facilitator.tell([("command", .string("raw")), ("text", .string(text))])
       try rehearsal.expectAccepted(other, [.rejected])
@@ -119,7 +119,7 @@ extension EndToEnd {
       try onStage { settings in
         settings.facilitatorArguments = ["--signer", "//Mallory"]
       } _: { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.sendJob(job)
         try rehearsal.expectAccepted(job, [.rejected])
       }
@@ -130,7 +130,7 @@ extension EndToEnd {
         settings.more["jobs"] = "max_open = 1"
       } _: { rehearsal in
         let job = try rehearsal.startJob()
-        let other = try JobID.random()
+        let other = JobID.random()
         try rehearsal.facilitator.sendJob(other)
         try rehearsal.expectAccepted(other, [.rejected])
         let details = try rehearsal.metadata(other, .rejected)["job_rejection_details"]

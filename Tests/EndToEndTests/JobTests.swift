@@ -14,7 +14,7 @@ extension EndToEnd {
         settings.commandIsLauncher = false
         settings.command = [settings.programs + "/hordelink-demo-worker"]
       } _: { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.sendJob(job, arguments: ["sh", "-c", "echo out; echo err >&2"])
         try rehearsal.expectAccepted(job, [.received] + reported)
         let response = try rehearsal.metadata(job, .completed)["miner_response"]
@@ -28,7 +28,7 @@ extension EndToEnd {
         settings.commandIsLauncher = false
         settings.command = [settings.programs + "/hordelink-demo-worker"]
       } _: { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.sendJob(job, arguments: ["sh", "-c", "exit 7"])
         try rehearsal.expectAccepted(
           job, [.received, .accepted, .executorReady, .volumesReady, .executionDone, .failed])
@@ -45,7 +45,7 @@ extension EndToEnd {
         settings.commandIsLauncher = false
         settings.command = ["/bin/sh", "-c", "echo the disk is on fire >&2; exit 3"]
       } _: { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.sendJob(job)
         try rehearsal.expectAccepted(job, [.received, .hordeFailed])
         let details = try rehearsal.metadata(job, .hordeFailed)["horde_failure_details"]
@@ -71,7 +71,7 @@ extension EndToEnd {
         settings.command = ["/usr/bin/env", "python3", "-c", script]
       } _: { rehearsal in
         for _ in 0..<5 {
-          let job = try JobID.random()
+          let job = JobID.random()
           try rehearsal.facilitator.sendJob(job)
           try rehearsal.expectAccepted(job, [.received, .accepted, .hordeFailed])
         }
@@ -83,7 +83,7 @@ extension EndToEnd {
         settings.commandIsLauncher = false
         settings.command = ["/nowhere/run-job"]
       } _: { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.sendJob(job)
         try rehearsal.expectAccepted(job, [.received, .hordeFailed])
         let details = try rehearsal.metadata(job, .hordeFailed)["horde_failure_details"]
@@ -97,7 +97,7 @@ extension EndToEnd {
         settings.command = ["/bin/sleep", "600"]
         settings.more["jobs"] = "grace_seconds = 0"
       } _: { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.sendJob(job, limits: [1, 0, 0, 0])
         try rehearsal.expectAccepted(job, [.received, .hordeFailed])
         let details = try rehearsal.metadata(job, .hordeFailed)["horde_failure_details"]
@@ -132,7 +132,7 @@ extension EndToEnd {
 
     @Test func aBadSignatureIsRejectedAndStartsNothing() throws {
       try onStage { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.tell([
           ("command", .string("raw_job_with_bad_signature")), ("uuid", .string(job.description)),
         ])

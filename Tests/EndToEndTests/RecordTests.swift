@@ -24,27 +24,18 @@ extension EndToEnd {
         settings.more["jobs"] = "max_open = 100"
       } _: { rehearsal in
         let job = try rehearsal.startJob()
-        try rehearsal.facilitator.tell([("command", .string("down"))])
-        _ = try rehearsal.facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
+        try rehearsal.facilitatorGoesAway()
         let first = try rehearsal.worker(job).send(.accepted, metadata: Self.large)
         #expect(first == .stored)
-        let socket = rehearsal.workerSocket(job)
-        let answers = Mailbox<WorkerClient.Answer>()
-        try BackgroundThread.start {
-          let client = WorkerClient(socketPath: socket, job: job, patienceMilliseconds: 90_000)
-          let second = try? client.send(.executorReady, metadata: Self.large)
-          let end = try? client.send(.completed)
-          for answer in [second, end] { if let answer { answers.put(answer) } }
-          answers.close()
-        }
+        let answers = try rehearsal.reportElsewhere(
+          job, [WorkerClient.Update(.executorReady, metadata: Self.large), WorkerClient.Update(.completed)],
+          patienceMilliseconds: 90_000)
         try rehearsal.expectLog("workers wait until there is room")
         let state = try #require(try rehearsal.report()?.uplink?.state)
         #expect(state.full == "record" && state.queued == 1)
-        try rehearsal.facilitator.tell([("command", .string("up"))])
+        try rehearsal.facilitatorComesBack()
         try rehearsal.expectAccepted(job, [.received, .accepted, .executorReady, .completed], milliseconds: 60_000)
-        var told: [WorkerClient.Answer] = []
-        while let (some, _) = answers.takeAll() { told += some }
-        #expect(told == [.stored, .stored])
+        #expect(answers.takeUntilClosed() == [.stored, .stored])
         try rehearsal.expectLog("there is room in the record again")
       }
     }
@@ -56,8 +47,7 @@ extension EndToEnd {
         let job = try rehearsal.startJob()
         // A stop would end a launcher that still runs, and its job with it.
         try rehearsal.expectLog("command exited with code 0")
-        try rehearsal.facilitator.tell([("command", .string("down"))])
-        _ = try rehearsal.facilitator.wait(milliseconds: 10_000) { $0.name == "disconnected" }
+        try rehearsal.facilitatorGoesAway()
         try rehearsal.worker(job).acknowledged(.accepted)
         try rehearsal.stopSupervisor()
         // As after four refusals, which would take 71 s.
@@ -68,7 +58,7 @@ extension EndToEnd {
           let now = WallTime(milliseconds: Clock.wallMilliseconds)
           try store.carryOut(.bury(letter.id, attempts: 4, error: "job.not_found: no", at: now))
         }
-        try rehearsal.facilitator.tell([("command", .string("up"))])
+        try rehearsal.facilitatorComesBack()
         let before = rehearsal.facilitator.events.count
         try rehearsal.startSupervisor()
         try rehearsal.waitUntilConnected(from: before)
@@ -114,14 +104,14 @@ extension EndToEnd {
       try onStage { rehearsal in
         let running = try rehearsal.startJob()
         #expect(try rehearsal.control(["drain", "--no-wait"]).code == 0)
-        let refused = try JobID.random()
+        let refused = JobID.random()
         try rehearsal.facilitator.sendJob(refused)
         try rehearsal.expectAccepted(refused, [.rejected])
         // A new Uplink is told, too.
         let before = rehearsal.facilitator.events.count
         try rehearsal.kill("uplink")
         try rehearsal.waitUntilConnected(from: before)
-        let again = try JobID.random()
+        let again = JobID.random()
         try rehearsal.facilitator.sendJob(again)
         try rehearsal.expectAccepted(again, [.rejected])
         try rehearsal.worker(running).acknowledged(.completed)

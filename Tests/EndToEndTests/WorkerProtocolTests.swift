@@ -113,7 +113,7 @@ extension EndToEnd {
         ]
       } _: { rehearsal in
         for _ in 0..<5 {
-          let job = try JobID.random()
+          let job = JobID.random()
           try rehearsal.facilitator.sendJob(job)
           try rehearsal.expectAccepted(job, [.received, .accepted, .executionDone, .completed])
         }
@@ -154,7 +154,7 @@ extension EndToEnd {
           """,
         ]
       } _: { rehearsal in
-        let job = try JobID.random()
+        let job = JobID.random()
         try rehearsal.facilitator.sendJob(job)
         try rehearsal.expectAccepted(job, [.received, .accepted, .failed])
         try rehearsal.expectGone("command", job: job)

@@ -37,19 +37,17 @@ package func onStage(
 
 extension JobID {
   /// A random canonical UUID.
-  package static func random() throws -> JobID {
+  package static func random() -> JobID {
     var generator = SystemRandomNumberGenerator()
-    var digits = (0..<32).map { _ in String(Int.random(in: 0..<16, using: &generator), radix: 16) }
-    digits[12] = "4"
-    for index in [20, 16, 12, 8] { digits.insert("-", at: index) }
-    return try #require(JobID(digits.joined()))
+    // Version 4 (RFC 9562, section 5.4).
+    return JobID(high: generator.next() & ~0xf000 | 0x4000, low: generator.next())
   }
 }
 
 extension Rehearsal {
   /// Sends a job and waits until its Listener can be spoken to.
   package func startJob(arguments: [String] = [], limits: [Int64] = [60, 60, 60, 60]) throws -> JobID {
-    let job = try JobID.random()
+    let job = JobID.random()
     try facilitator.sendJob(job, arguments: arguments, limits: limits)
     try expectAccepted(job, [.received])
     _ = try readyChild("listener", job: job)
@@ -58,6 +56,23 @@ extension Rehearsal {
 
   package func worker(_ job: JobID) -> WorkerClient {
     WorkerClient(socketPath: workerSocket(job), job: job, patienceMilliseconds: 20_000)
+  }
+
+  /// Reports these one after the other on a thread of its own.
+  /// - Returns: where the answers come, closed behind the last.
+  package func reportElsewhere(
+    _ job: JobID, _ updates: [WorkerClient.Update], patienceMilliseconds: Int = 60_000
+  ) throws -> Mailbox<WorkerClient.Answer> {
+    let socket = workerSocket(job)
+    let answers = Mailbox<WorkerClient.Answer>()
+    try BackgroundThread.start {
+      let worker = WorkerClient(socketPath: socket, job: job, patienceMilliseconds: patienceMilliseconds)
+      for update in updates {
+        for answer in (try? worker.send([update])) ?? [] { answers.put(answer) }
+      }
+      answers.close()
+    }
+    return answers
   }
 
   /// Waits until it is so, for a minute.
@@ -133,6 +148,15 @@ extension Rehearsal {
       try facilitator.read(milliseconds: 20)
     }
     throw RehearsalError("the command of \(job) does not run")
+  }
+}
+
+extension Mailbox {
+  /// Waits until it is closed; returns all that came.
+  package func takeUntilClosed() -> [Element] {
+    var taken: [Element] = []
+    while let (elements, _) = takeAll() { taken += elements }
+    return taken
   }
 }
 

@@ -180,18 +180,10 @@ public final class Campaign {
   }
 
   private func startJob() throws {
-    let job = newJob()
+    let job = JobID(high: dice.next(), low: dice.next())
     open.insert(job)
     counts.jobs += 1
     try ask(job)
-  }
-
-  private func newJob() -> JobID {
-    while true {
-      let digits = (0..<32).map { _ in String(Int.random(in: 0..<16, using: &dice), radix: 16) }.joined()
-      let cuts = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(Array(digits)[$0]) }
-      if let job = JobID(cuts.joined(separator: "-")) { return job }
-    }
   }
 
   private func ask(_ job: JobID) throws {

@@ -16,18 +16,12 @@ import WorkerClient
       try first.acknowledged(reported[0])
       let listener = try rehearsal.readyChild("listener", job: job)
       let limit = try DescriptorsOf(listener.pid).leaveNone()
-      let socket = rehearsal.workerSocket(job)
-      let answers = Mailbox<WorkerClient.Answer>()
-      try BackgroundThread.start {
-        let second = WorkerClient(socketPath: socket, job: job, patienceMilliseconds: 60_000)
-        if let answer = try? second.send(.executorReady) { answers.put(answer) }
-        answers.close()
-      }
+      let answers = try rehearsal.reportElsewhere(job, [WorkerClient.Update(.executorReady)])
       try rehearsal.expectRest("no worker's connection can be accepted")
       // Who is connected is served all the same.
       try first.acknowledged(.executorReady)
       try limit.giveBack()
-      #expect(answers.takeAll()?.elements == [.stored])
+      #expect(answers.takeUntilClosed() == [.stored])
       for status in reported.dropFirst(2) { try rehearsal.worker(job).acknowledged(status) }
       try rehearsal.expectAccepted(job, [.received] + reported)
       #expect(try rehearsal.readyChildren("listener", job).allSatisfy { $0.pid == listener.pid })
@@ -39,7 +33,7 @@ import WorkerClient
       let running = try rehearsal.startJob()
       let uplink = try rehearsal.readyChild("uplink")
       let limit = try DescriptorsOf(uplink.pid).leaveNone()
-      let waiting = try JobID.random()
+      let waiting = JobID.random()
       try rehearsal.facilitator.sendJob(waiting)
       try rehearsal.expectRest("no connection of a Listener can be accepted")
       // Who is connected is served all the same.
@@ -58,7 +52,7 @@ import WorkerClient
       let running = try rehearsal.startJob()
       let supervisor = try #require(rehearsal.supervisor)
       let limit = try DescriptorsOf(Int(supervisor.pid)).leaveNone()
-      let waiting = try JobID.random()
+      let waiting = JobID.random()
       try rehearsal.facilitator.sendJob(waiting)
       try rehearsal.expectAccepted(waiting, [.received])
       try rehearsal.expectLog("listener could not be started", times: 2)
@@ -79,7 +73,7 @@ import WorkerClient
       settings.commandIsLauncher = false
       settings.command = ["/bin/sh", "-c", "echo soft limit $(ulimit -S -n) >&2"]
     } _: { rehearsal in
-      let job = try JobID.random()
+      let job = JobID.random()
       try rehearsal.facilitator.sendJob(job)
       try rehearsal.expectAccepted(job, [.received, .hordeFailed])
       try rehearsal.expectLog("soft limit \(limits.soft)")

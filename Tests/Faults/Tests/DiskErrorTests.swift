@@ -17,21 +17,13 @@ import WorkerClient
       try rehearsal.expectAccepted(job, [.received, reported[0]])
       let uplink = try rehearsal.readyChild("uplink")
       guard let injector = try failSyncs(of: uplink.pid, log: rehearsal.folder + "/injected") else { return }
-      let socket = rehearsal.workerSocket(job)
-      let answers = Mailbox<WorkerClient.Answer>()
-      try BackgroundThread.start {
-        let worker = WorkerClient(socketPath: socket, job: job, patienceMilliseconds: 60_000)
-        for status in reported.dropFirst() { if let answer = try? worker.send(status) { answers.put(answer) } }
-        answers.close()
-      }
+      let answers = try rehearsal.reportElsewhere(job, reported.dropFirst().map { WorkerClient.Update($0) })
       try rehearsal.expectLog("disk I/O error")
       try rehearsal.expectLog("uplink exited with code \(ExitCode.io)")
       // It ends with what it was attached to.
       _ = try #require(try injector.wait(milliseconds: 10_000))
       try rehearsal.expectAccepted(job, [.received] + reported)
-      var told: [WorkerClient.Answer] = []
-      while let (some, _) = answers.takeAll() { told += some }
-      #expect(told == [WorkerClient.Answer](repeating: .stored, count: reported.count - 1))
+      #expect(answers.takeUntilClosed() == [WorkerClient.Answer](repeating: .stored, count: reported.count - 1))
       #expect(try rehearsal.readyChild("uplink").generation > uplink.generation)
     }
   }

@@ -28,7 +28,7 @@ import WorkerClient
     } _: { rehearsal in
       let file = "\(rehearsal.folder)/failpoints/\(step)"
       if stretch == .jobStarts { try Rehearsal.write([], to: file, mode: 0o600) }
-      let job = try JobID.random()
+      let job = JobID.random()
       try rehearsal.facilitator.sendJob(job)
       if step.hasPrefix("supervisor.") {
         let ending = try rehearsal.supervisor?.wait(milliseconds: 20_000)

@@ -81,16 +81,11 @@ private let job = "11111111-2222-4333-8444-555555555555"
       // The first has the room of the reserve.
       #expect(try worker.send(.accepted, metadata: large) == .stored)
       try rehearsal.until("the disk of the state directory is full") { $0.log.contains($1) }
-      let socket = rehearsal.workerSocket(id)
-      let answers = Mailbox<WorkerClient.Answer>()
-      try BackgroundThread.start {
-        let other = WorkerClient(socketPath: socket, job: id, patienceMilliseconds: 90_000)
-        if let answer = try? other.send(.executorReady) { answers.put(answer) }
-        answers.close()
-      }
+      let answers = try rehearsal.reportElsewhere(
+        id, [WorkerClient.Update(.executorReady)], patienceMilliseconds: 90_000)
       try rehearsal.until("disk") { rehearsal, full in try rehearsal.report()?.uplink?.state.full == full }
       unlink(filler)
-      #expect(answers.takeAll()?.elements == [.stored])
+      #expect(answers.takeUntilClosed() == [.stored])
       #expect(try worker.send(.completed) == .stored)
       try rehearsal.facilitatorComesBack()
       try rehearsal.expectAccepted(id, [.received, .accepted, .executorReady, .completed])
