@@ -60,4 +60,7 @@ public enum JournalEvent: String, Sendable, Hashable, CaseIterable {
   case entriesDropped = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a20"
   case recordFull = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a21"
   case serviceDraining = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a22"
+  case serviceReloaded = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a23"
+  case reloadRefused = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a24"
+  case serviceDegraded = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a25"
 }

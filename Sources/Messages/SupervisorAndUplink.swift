@@ -20,8 +20,8 @@ public enum SupervisorToUplink: Message {
   case query(UInt64, UplinkQuery)
   /// The hook of that number has ended; nil when it could not be started.
   case hookExited(UInt64, CommandExit?)
-  /// Read the hotkey's file and the certificates again.
-  case reload
+  /// Go on with these settings, and read the hotkey's file and the certificates again. Answered by `reloaded`.
+  case reload(UplinkSettings)
   /// Take no new jobs, or take them again.
   case refuseJobs(Bool)
 
@@ -54,7 +54,7 @@ public enum SupervisorToUplink: Message {
     case .stop(let step): [.int(Int64(step.rawValue))]
     case .query(let number, let query): [.number(number), query.value]
     case .hookExited(let number, let exit): [.number(number), exit?.value ?? .null]
-    case .reload: []
+    case .reload(let settings): [settings.value]
     case .refuseJobs(let refuse): [.bool(refuse)]
     }
   }
@@ -73,7 +73,7 @@ public enum SupervisorToUplink: Message {
     case 8:
       self = .query(try fields.uint("number"), try fields.part("query"))
     case 9: self = .hookExited(try fields.uint("number"), try fields.optionalPart("exit"))
-    case 10: self = .reload
+    case 10: self = .reload(try fields.part("settings"))
     case 11: self = .refuseJobs(try fields.bool("refuse"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
@@ -107,6 +107,8 @@ public enum UplinkToSupervisor: Message {
   /// Run the hook for cheat reports with this on its standard input. Asked again for the same number while it
   /// runs, nothing is started.
   case runHook(UInt64, body: [UInt8])
+  /// What became of a reload: nil when it is in effect, or why it changes nothing.
+  case reloaded(problem: String?)
 
   public static var conversation: String { "Uplink to Supervisor" }
 
@@ -124,6 +126,7 @@ public enum UplinkToSupervisor: Message {
     case .stopped: 10
     case .report: 11
     case .runHook: 12
+    case .reloaded: 13
     }
   }
 
@@ -138,6 +141,7 @@ public enum UplinkToSupervisor: Message {
     case .stopped(let step): [.int(Int64(step.rawValue))]
     case .report(let number, let report): [.number(number), report.value]
     case .runHook(let number, let body): [.number(number), .binary(body)]
+    case .reloaded(let problem): [.optional(problem)]
     }
   }
 
@@ -157,6 +161,7 @@ public enum UplinkToSupervisor: Message {
     case 10: self = .stopped(try fields.next("step") { $0.raw(StopStep.init(rawValue:)) })
     case 11: self = .report(try fields.uint("number"), try fields.part("report"))
     case 12: self = .runHook(try fields.uint("number"), body: try fields.bytes("body"))
+    case 13: self = .reloaded(problem: try fields.optional("problem") { String($0) })
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

@@ -5,6 +5,9 @@ public enum Clock {
   /// Nanoseconds since boot, suspend included (CLOCK_BOOTTIME, clock_gettime(2)).
   public static var bootNanoseconds: Int64 { nanoseconds(CLOCK_BOOTTIME) }
 
+  /// Microseconds on the clock that systemd's messages are told by (CLOCK_MONOTONIC, sd_notify(3)).
+  public static var monotonicMicroseconds: Int64 { nanoseconds(CLOCK_MONOTONIC) / 1000 }
+
   /// Milliseconds since 1970 (CLOCK_REALTIME).
   public static var wallMilliseconds: Int64 { nanoseconds(CLOCK_REALTIME) / 1_000_000 }
 

@@ -59,6 +59,24 @@ public enum UnixSocket {
     }
   }
 
+  /// Whether this is a stream socket that listens at `path`, and the path is still there (socket(7), SO_ACCEPTCONN).
+  public static func isListening(_ socket: Descriptor, at path: String) -> Bool {
+    var listens: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    guard getsockopt(socket.number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0, listens != 0 else {
+      return false
+    }
+    var own = sockaddr_un()
+    length = socklen_t(MemoryLayout<sockaddr_un>.size)
+    let known = withUnsafeMutablePointer(to: &own) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(socket.number, $0, &length) == 0 }
+    }
+    guard known, own.sun_family == sa_family_t(AF_UNIX) else { return false }
+    let bound = withUnsafeBytes(of: &own.sun_path) { bytes in Array(bytes.prefix { $0 != 0 }) }
+    var status = stat()
+    return bound.elementsEqual(path.utf8) && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+  }
+
   public static func peer(of socket: Descriptor) throws(SystemError) -> PeerCredentials {
     var credentials = peer_credentials()
     var length = socklen_t(MemoryLayout<peer_credentials>.size)

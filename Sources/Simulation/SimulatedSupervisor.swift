@@ -21,7 +21,9 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
   private var busy = false
   private var children: [ChildKey: ChildHandle] = [:]
   private var commands: [JobID: SimulatedCommand] = [:]
-  private var ingress: [Channel: SimulatedIngress] = [:]
+  private var ingress: [Channel: SimulatedIngress]
+  /// Jobs whose sockets were there before it.
+  private var inherited: Set<JobID>
   /// Listeners that have connected to Uplink's socket while nobody accepted there.
   var uplinkBacklog: [Line<ListenerToUplink, UplinkToListener>] = []
   /// The children that were told of when it was last asked.
@@ -32,8 +34,11 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
 
   override init(_ world: World) {
     let stop = Duration.seconds(5)
+    ingress = world.takeStoredSockets()
+    inherited = Set(ingress.keys.compactMap { if case .job(let job) = $0 { job } else { nil } })
     core = SupervisorCore(
       settings: SupervisorCore.Settings(uplink: world.settings, uplinkSocket: "", stopGrace: stop),
+      inherited: inherited,
       seed: world.random.next(), at: world.moment.boot)
     super.init(world)
     world.after(world.latency()) { [weak self] in self?.post(.timeReached) }
@@ -104,9 +109,14 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     case .toUplink(let message): children[.uplink]?.toUplink?.down.send(message)
     case .toListener(let channel, let message): children[.listener(channel)]?.toListener?.down.send(message)
     case .removeIngress(let job): ingress.removeValue(forKey: .job(job))?.close()
-    case .keepIngress: break
+    case .keepIngress(let jobs):
+      for job in inherited.subtracting(jobs).sorted() { ingress.removeValue(forKey: .job(job))?.close() }
+      inherited = []
     case .answerControl(_, let children, _): report = children
-    case .spawnHook, .signalHook, .notifyReady, .notifyStopping, .notifyStatus: break
+    case .spawnHook, .signalHook, .readConfiguration, .useConfiguration, .notifyReady, .notifyReloading,
+      .notifyStopping,
+      .notifyStatus:
+      break
     case .log(let entry): world.note("\(self): \(entry.text)")
     case .exit(let code):
       world.supervisorExit = code
@@ -161,7 +171,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
       child.toListener?.up.close()
       child.toListener?.down.send(nil)
     }
-    for socket in ingress.sorted(by: { "\($0.key)" < "\($1.key)" }) { socket.value.close() }
+    world.store(ingress)
     ingress = [:]
     for line in uplinkBacklog { line.closeByServer() }
     uplinkBacklog = []

@@ -58,8 +58,11 @@ final class SimulatedWorker {
   }
 
   private func connect() {
-    guard let ingress = world.supervisor?.ingress(of: job), ingress.isOpen else {
+    guard let ingress = world.ingress(of: job), ingress.isOpen else {
       refusals += 1
+      if world.storesSockets, world.record.jobs[job]?.phase == .dispatching {
+        world.fail("a worker of \(job) is refused although systemd keeps the job's socket")
+      }
       // Its socket is gone for good.
       if refusals > 60 {
         die()

@@ -29,6 +29,10 @@ final class World {
   /// The whole of the service is killed with its Supervisor, as systemd does.
   private let killsGroup: Bool
 
+  /// systemd keeps the sockets of a Supervisor that ends for its successor.
+  let storesSockets: Bool
+  private var storedSockets: [Channel: SimulatedIngress] = [:]
+
   /// Nanoseconds since the start.
   private(set) var now: Int64 = 0
   private var queue = EventQueue()
@@ -71,6 +75,7 @@ final class World {
     self.traces = traces
     pipelining = .random(in: 1...4, using: &random)
     killsGroup = .random(using: &random)
+    storesSockets = killsGroup && .random(using: &random)
     let isTight = Int.random(in: 0..<3, using: &random) == 0
     settings = UplinkSettings(
       stateDirectory: "/s", secure: false, host: "h", port: 1, path: "/", hotkeyFile: "/k", trustedSigners: [],
@@ -144,6 +149,22 @@ final class World {
 
   // MARK: Sockets of the service
 
+  /// The socket at a job's path.
+  func ingress(of job: JobID) -> SimulatedIngress? { supervisor?.ingress(of: job) ?? storedSockets[.job(job)] }
+
+  func store(_ sockets: [Channel: SimulatedIngress]) {
+    if storesSockets {
+      storedSockets = sockets
+    } else {
+      for socket in sockets.sorted(by: { "\($0.key)" < "\($1.key)" }) { socket.value.close() }
+    }
+  }
+
+  func takeStoredSockets() -> [Channel: SimulatedIngress] {
+    defer { storedSockets = [:] }
+    return storedSockets
+  }
+
   func connectUplink(_ generation: Generation) -> Line<ListenerToUplink, UplinkToListener>? {
     guard let supervisor, supervisor.isAlive else { return nil }
     let line = Line<ListenerToUplink, UplinkToListener>(self, generation: generation)
@@ -211,6 +232,7 @@ final class World {
     for uplink in uplinks { uplink.end(.signal(9)) }
     for command in commands { command.end(.signal(9)) }
     for worker in workers { worker.die() }
+    for socket in takeStoredSockets().sorted(by: { "\($0.key)" < "\($1.key)" }) { socket.value.close() }
     boots += 1
     bootedAt = now
     startsSupervisor = true

@@ -1,4 +1,5 @@
 import Configuration
+import Decisions
 import Facilitator
 import Glibc
 import Identity
@@ -24,6 +25,14 @@ extension UplinkSettings {
       commandIsLauncher: configuration.dispatch.commandIs == .launcher,
       drainSeconds: configuration.stopping.drainSeconds,
       hasCheatHook: !configuration.hooks.onCheated.isEmpty)
+  }
+}
+
+extension SupervisorCore.Settings {
+  init(_ configuration: Configuration) {
+    self.init(
+      uplink: UplinkSettings(configuration), uplinkSocket: Ingress.uplinkPath(configuration.runtimeDirectory),
+      stopGrace: .seconds(configuration.dispatch.stopSeconds))
   }
 }
 

@@ -12,14 +12,18 @@ import Platform
 /// The Supervisor's hands: turns what happens into events for `SupervisorCore` and carries out what it decides.
 /// Nothing is decided here.
 final class Runtime {
-  private let configuration: Configuration
+  private var configuration: Configuration
+  /// Read again, and not in use yet.
+  private var readAgain: Prepared?
   private let folder: String
   private let environment: [String: String]
   private let logger: Logger
   private let loop: EventLoop
   private let ingress: Ingress
-  private let commandLine: CommandLine
-  private let hookLine: CommandLine
+  private var commandLine: CommandLine
+  private var hookLine: CommandLine
+  /// The soft limit of descriptors that the service was started with.
+  private let descriptorLimit: UInt64
   private let bootID: String
   private var core: SupervisorCore
   private var children: [ChildKey: ChildProcess] = [:]
@@ -40,20 +44,18 @@ final class Runtime {
     self.environment = environment
     self.logger = logger
     loop = try EventLoop()
-    ingress = try Ingress(runtimeDirectory: configuration.runtimeDirectory)
+    ingress = try Ingress(
+      runtimeDirectory: configuration.runtimeDirectory, store: DescriptorStore(environment: environment),
+      logger: logger)
     // Each job takes several, and this bounds how many can be open at once.
-    let limit = try DescriptorLimit.raise()
-    commandLine = try CommandLine(
-      configuration.dispatch.command, configuration.dispatch, own: environment, descriptorLimit: limit)
-    hookLine = try CommandLine(
-      configuration.hooks.onCheated, configuration.dispatch, own: environment, descriptorLimit: limit)
+    descriptorLimit = try DescriptorLimit.raise()
+    let prepared = try Prepared(configuration, environment: environment, descriptorLimit: descriptorLimit)
+    commandLine = prepared.commandLine
+    hookLine = prepared.hookLine
     bootID = try Clock.bootID()
     core = SupervisorCore(
-      settings: SupervisorCore.Settings(
-        uplink: UplinkSettings(configuration),
-        uplinkSocket: Ingress.uplinkPath(configuration.runtimeDirectory),
-        stopGrace: .seconds(configuration.dispatch.stopSeconds)),
-      seed: seed, at: Instant(nanoseconds: Clock.bootNanoseconds))
+      settings: SupervisorCore.Settings(configuration),
+      inherited: ingress.jobs, seed: seed, at: Instant(nanoseconds: Clock.bootNanoseconds))
   }
 
   private var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }
@@ -71,7 +73,7 @@ final class Runtime {
     }
     post(.timeReached)
     let code = try loop.run()
-    do { try ingress.removeAll() } catch { logger.warning("sockets are left behind: \(error)") }
+    do { try ingress.close() } catch { logger.warning("sockets are left behind: \(error)") }
     return code
   }
 
@@ -109,12 +111,57 @@ final class Runtime {
     case .keepIngress(let jobs): attempt { () throws(SystemError) in try ingress.keep(only: jobs) }
     case .answerControl(let number, let children, let report):
       control?.answer(number, .report(children, uplink: report))
+    case .readConfiguration: readConfiguration()
+    case .useConfiguration: useConfiguration()
     case .notifyReady: sd_notify(0, "READY=1")
+    case .notifyReloading: sd_notify(0, "RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonicMicroseconds)")
     case .notifyStopping: sd_notify(0, "STOPPING=1")
     case .notifyStatus(let text): sd_notify(0, "STATUS=\(text)")
     case .log(let entry): logger.log(entry)
     case .exit(let code): loop.exit(code)
     }
+  }
+
+  // MARK: The configuration
+
+  /// What a configuration is made into before it is used.
+  private struct Prepared {
+    let configuration: Configuration
+    let commandLine: CommandLine
+    let hookLine: CommandLine
+
+    init(_ configuration: Configuration, environment: [String: String], descriptorLimit: UInt64) throws(SystemError) {
+      self.configuration = configuration
+      commandLine = try CommandLine(
+        configuration.dispatch.command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
+      hookLine = try CommandLine(
+        configuration.hooks.onCheated, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
+    }
+  }
+
+  private func readConfiguration() {
+    do {
+      let new = try Configuration.load(path: configuration.file, environment: environment)
+      let problems = ConfigurationCheck.problems(new)
+      guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+      let (settings, applied, waiting) = configuration.reloaded(with: new)
+      readAgain = try Prepared(settings, environment: environment, descriptorLimit: descriptorLimit)
+      post(
+        .configurationRead(
+          Reload(settings: SupervisorCore.Settings(settings), applied: applied, waiting: waiting)))
+    } catch let error as ConfigurationError {
+      post(.configurationUnusable(error.problems.map { "\($0)" }))
+    } catch {
+      post(.configurationUnusable(["\(error)"]))
+    }
+  }
+
+  private func useConfiguration() {
+    guard let new = readAgain else { return }
+    configuration = new.configuration
+    commandLine = new.commandLine
+    hookLine = new.hookLine
+    readAgain = nil
   }
 
   private func attempt(_ body: () throws(SystemError) -> Void) {

@@ -15,7 +15,7 @@ import Store
 /// Uplink's hands: turns what happens into events for `UplinkCore` and carries out what it decides. Nothing is
 /// decided here. Confined to one event loop.
 final class Runtime {
-  private let settings: UplinkSettings
+  private var settings: UplinkSettings
   private let generation: Generation
   private var hotkey: Hotkey
   private var trusted: TrustedSigners
@@ -119,8 +119,8 @@ final class Runtime {
       let age = uncommittedSince.first.map { (Self.now.boot - $0).wholeMilliseconds } ?? 0
       tell(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
       control?.flush()
-    } else if case .reload = message {
-      reload()
+    } else if case .reload(let settings) = message {
+      reload(settings)
     } else {
       post(.fromSupervisor(message))
     }
@@ -251,18 +251,20 @@ final class Runtime {
     post(.cheated(raw, signatureHash: report.signature?.fingerprint ?? Array(Blake2b.hash512(raw).prefix(32))))
   }
 
-  /// Reads again what a reload is for. What cannot be used leaves things as they are.
-  private func reload() {
+  /// Reads again what the settings name. What cannot be used leaves things as they are.
+  private func reload(_ new: UplinkSettings) {
     do {
-      let key = try Uplink.hotkey(settings)
-      address = try Uplink.address(settings)
+      let key = try Uplink.hotkey(new)
+      address = try Uplink.address(new)
       hotkey = key
-      trusted = Uplink.trustedSigners(settings, key)
+      trusted = Uplink.trustedSigners(new, key)
     } catch {
-      logger.error("the reload changes nothing: \(error)")
+      tell(.reloaded(problem: "\(error)"))
+      control?.flush()
       return
     }
-    post(.reloaded)
+    settings = new
+    post(.reloaded(new))
   }
 
   /// Ten years: nobody waits longer, and clocks in nanoseconds hold it.

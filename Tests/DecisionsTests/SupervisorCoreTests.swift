@@ -32,6 +32,21 @@ import Testing
     #expect(supervisor.uplink(.ready).isEmpty)
   }
 
+  /// As with a damaged record: the unit is up, and its status line says what it does not do.
+  @Test func anUplinkThatCannotStartLeavesTheServiceUpAndDegraded() {
+    var supervisor = SupervisorUnderTest()
+    supervisor.does(.timeReached)
+    #expect(supervisor.exits(.uplink, .code(74)) == [.notifyReady])
+    supervisor.pass(60)
+    #expect(supervisor.exits(.uplink, .code(74)).isEmpty)
+    supervisor.pass(60)
+    #expect(supervisor.uplink(.ready).isEmpty)
+    // A wrong configuration is no such case: systemd must hear of it.
+    var wrong = SupervisorUnderTest()
+    wrong.does(.timeReached)
+    #expect(!wrong.exits(.uplink, .code(78)).contains(.notifyReady))
+  }
+
   @Test func aDeadUplinkIsReplacedAtOnceAndThenWithDelays() {
     var supervisor = SupervisorUnderTest.ready()
     supervisor.pass(1)

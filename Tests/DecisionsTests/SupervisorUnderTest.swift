@@ -13,10 +13,10 @@ struct SupervisorUnderTest {
   private(set) var running: [ChildKey: (generation: Generation, pid: Int32)] = [:]
   private var nextPID: Int32 = 100
 
-  init(launcher: Bool = false) {
+  init(launcher: Bool = false, inherited: Set<JobID> = []) {
     settings = SupervisorCore.Settings(
       uplink: .test(launcher: launcher), uplinkSocket: "/run/uplink.sock", stopGrace: .seconds(8))
-    core = SupervisorCore(settings: settings, seed: 1, at: at(0))
+    core = SupervisorCore(settings: settings, inherited: inherited, seed: 1, at: at(0))
   }
 
   /// One whose Uplink has told its inventory and whose specs Listener is ready.

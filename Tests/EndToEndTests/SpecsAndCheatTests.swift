@@ -93,7 +93,7 @@ extension EndToEnd {
           String(decoding: (try? Files.read(rehearsal.folder + "/runs", limit: 100)) ?? [], as: UTF8.self)
         }
         // Killed in between: the report is on record.
-        try rehearsal.waitForLog("the hook for cheat reports exited with 1")
+        try rehearsal.expectLog("the hook for cheat reports exited with 1")
         let killed = try rehearsal.kill("uplink")
         _ = try rehearsal.readyChild("uplink", after: killed.generation)
         while runs() != "3\n", deadline.millisecondsLeft > 0 { try rehearsal.facilitator.read(milliseconds: 20) }
@@ -101,35 +101,6 @@ extension EndToEnd {
         #expect(try Files.read(rehearsal.folder + "/report", limit: 1 << 20) == Array(report.utf8))
         #expect(rehearsal.log.contains("a cheat report is ignored"))
       }
-    }
-
-    @Test func aReloadUsesANewHotkey() throws {
-      try onStage { rehearsal in
-        let before = rehearsal.facilitator.events.count
-        let key = "{\"secretSeed\":\"0x\(String(repeating: "5a", count: 32))\"}"
-        try Rehearsal.write(Array(key.utf8), to: rehearsal.folder + "/hotkey", mode: 0o600)
-        try #require(rehearsal.supervisor).signal(SIGHUP)
-        try rehearsal.waitUntilConnected(from: before)
-        let hotkeys = rehearsal.facilitator.events.filter { $0.name == "authenticated" }.map { $0.text("hotkey") }
-        #expect(hotkeys.count == 2 && hotkeys[0] != hotkeys[1])
-        // What cannot be used changes nothing.
-        try Rehearsal.write(Array("{".utf8), to: rehearsal.folder + "/hotkey", mode: 0o600)
-        try #require(rehearsal.supervisor).signal(SIGHUP)
-        try rehearsal.waitForLog("the reload changes nothing")
-        let job = try rehearsal.startJob()
-        try rehearsal.worker(job).acknowledged(.accepted)
-        try rehearsal.expectAccepted(job, [.received, .accepted])
-      }
-    }
-  }
-}
-
-extension Rehearsal {
-  func waitForLog(_ text: String, milliseconds: Int = 20_000) throws {
-    let deadline = Deadline.after(milliseconds: milliseconds)
-    while !log.contains(text) {
-      guard deadline.millisecondsLeft > 0 else { throw RehearsalError("the log does not say: \(text)") }
-      try facilitator.read(milliseconds: 20)
     }
   }
 }

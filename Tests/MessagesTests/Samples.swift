@@ -84,8 +84,8 @@ enum Samples {
   static let supervisorToUplink: [SupervisorToUplink] =
     [
       .refuseJobs(true), .ping(.max), .listenerReady(firstJob, Generation(.max)), .commandStarted(firstJob, record),
-      .dispatchFailed(firstJob, reason: "no such file"), .hookExited(.max, nil), .reload,
-    ] + exits.map { .hookExited(0, $0) } + settings.map { .configure($0) }
+      .dispatchFailed(firstJob, reason: "no such file"), .hookExited(.max, nil),
+    ] + exits.map { .hookExited(0, $0) } + settings.map { .configure($0) } + settings.map { .reload($0) }
     + [.started, .neverStarted, .unknown].map { .commandKnowledge(firstJob, $0) }
     + StopStep.allCases.map { .stop($0) }
     + queries.map { .query(.max, $0) }
@@ -94,7 +94,8 @@ enum Samples {
     [
       .ready, .pong(.max, oldestUncommittedMilliseconds: 0), .pong(0, oldestUncommittedMilliseconds: .max),
       .inventoryComplete, .dispatch(firstJob, body: []), .dispatch(firstJob, body: [0, 0xc1, 0xff]),
-      .runHook(.max, body: [1]), .stopCommand(firstJob), .exitStored(firstJob), .jobClosed(firstJob), .state(state),
+      .runHook(.max, body: [1]), .reloaded(problem: nil), .reloaded(problem: "why"),
+      .stopCommand(firstJob), .exitStored(firstJob), .jobClosed(firstJob), .state(state),
       .openJob(OpenJob(job: firstJob, phase: .dispatching, command: record)),
     ]
     + [JobPhase.accepted, .dispatching, .ended, .closed].map { .openJob(OpenJob(job: firstJob, phase: $0)) }

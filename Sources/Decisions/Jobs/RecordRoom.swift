@@ -7,8 +7,8 @@ struct RecordRoom: Sendable {
   /// account, with a command's last words as JSON.
   static let terminalBytes = 32_768
 
-  let maxRows: Int
-  let maxBytes: Int
+  var maxRows: Int
+  var maxBytes: Int
   /// Updates that wait, and dead letters.
   var rows = 0
   /// What those take, and the requests of open jobs.

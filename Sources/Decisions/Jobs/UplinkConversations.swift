@@ -23,7 +23,7 @@ extension UplinkCore {
     case .hookExited(let number, let exit): hookExited(number, exit, at: now)
     case .refuseJobs(let refuse): isDraining = refuse
     case .reload:
-      // Carried out by the loop, which holds the key.
+      // Comes back as `reloaded` from the loop, which holds the key.
       break
     case .query(let number, let query): answer(number, query)
     }

@@ -48,8 +48,8 @@ public struct UplinkCore: Sendable {
     case ponged(UInt64, connection: UInt64)
     /// A cheat report whose signature holds.
     case cheated([UInt8], signatureHash: [UInt8])
-    /// The hotkey and the certificates have been read again, for the next connection.
-    case reloaded
+    /// The hotkey and the certificates have been read again, for the next connection, and these settings are in effect.
+    case reloaded(UplinkSettings)
     case lost(reason: String, connection: UInt64)
     /// The commit that this belonged to is durable. Commits and loads are told in the order they were asked for.
     case committed(AfterCommit)
@@ -166,7 +166,7 @@ public struct UplinkCore: Sendable {
   /// can ask again. Whoever comes later is answered from the record.
   public static let memory = Duration.seconds(60)
 
-  let settings: UplinkSettings
+  var settings: UplinkSettings
   let bootID: String
   var dice: Dice
   var jobs: [JobID: Job] = [:]
@@ -285,7 +285,7 @@ public struct UplinkCore: Sendable {
     case .ponged(let ping, let number):
       if number == connection { ponged(ping) }
     case .cheated(let body, let hash): cheated(body, signatureHash: hash, at: now)
-    case .reloaded: reloaded(at: now)
+    case .reloaded(let settings): reloaded(settings, at: now)
     case .lost(let reason, let number):
       if number == connection { connectionLost(reason, disagreeing: false, at: now) }
     case .committed(let what): committed(what, at: now)

@@ -23,9 +23,15 @@ extension UplinkCore {
     connectionLost(reason, disagreeing: disagreeing, at: now)
   }
 
-  /// What was read again is used at one reconnect.
-  mutating func reloaded(at now: Moment) {
-    log(.notice, .connectionLost, "the hotkey and the certificates were read again; they are used from here on")
+  /// The hotkey, the certificates and the address are used at one reconnect, the rest at once. What has been counted
+  /// under the earlier settings, as a job's deadline, stands.
+  mutating func reloaded(_ new: UplinkSettings, at now: Moment) {
+    settings = new
+    outbox.window = new.window
+    session.heartbeatInterval = .seconds(new.heartbeatSeconds)
+    room.maxRows = new.maxRows
+    room.maxBytes = new.maxBytes
+    actions.append(.toSupervisor(.reloaded(problem: nil)))
     switch session.state {
     case .connecting, .authenticating, .ready: dropConnection("a reload", disagreeing: false, at: now)
     case .waiting, .closed: break

@@ -48,7 +48,8 @@ public struct Outbox: Sendable {
     var isEphemeral = false
   }
 
-  private let window: Int
+  /// How many updates may be in flight at once, over all jobs.
+  public var window: Int
   private var lanes: [JobID: Lane] = [:]
   /// Jobs whose first update may be sent, in the order in which it became so.
   private var sendable = Deque<JobID>()
@@ -75,7 +76,6 @@ public struct Outbox: Sendable {
   public private(set) var count = 0
   public private(set) var bytes = 0
 
-  /// - Parameter window: how many updates may be in flight at once, over all jobs.
   public init(window: Int) { self.window = window }
 
   public var inFlight: Int { sent.count }

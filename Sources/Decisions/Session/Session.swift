@@ -43,7 +43,7 @@ public struct Session: Sendable {
   public private(set) var state: State
   /// Why the connection was last lost or refused; empty when it never was.
   public private(set) var lastLoss = ""
-  private let heartbeatInterval: Duration
+  public var heartbeatInterval: Duration
   private var backoff = Backoff()
   private var nextHeartbeat: Instant?
   private var nextPing: Instant?

@@ -49,6 +49,8 @@ public struct Child: Sendable {
   public private(set) var diedAt: Instant?
   /// Whether its death is the end of it, whatever its policy says.
   public private(set) var stopping = false
+  /// Whether it had done its work when it ended.
+  public private(set) var hasFinished = false
   private var nextPing: Instant
 
   public init(_ key: ChildKey, at now: Instant) {
@@ -94,7 +96,7 @@ public struct Child: Sendable {
     _ exit: ProcessExit, reason: String? = nil, at now: Instant, dice: inout Dice
   ) -> RestartDecision {
     let readyFor = run?.readySince.map { now - $0 }
-    let isDone = run?.finished ?? false
+    hasFinished = run?.finished ?? false
     lastDeath = reason ?? exit.description
     diedAt = now
     if stopping {
@@ -102,7 +104,7 @@ public struct Child: Sendable {
       return .end
     }
     // An exit with 0 that nobody expected is no end of its work.
-    let policy = key.policy == .transient && !isDone ? .permanent : key.policy
+    let policy = key.policy == .transient && !hasFinished ? .permanent : key.policy
     let decision = history.died(exit, readyFor: readyFor, policy: policy, at: now, dice: &dice)
     switch decision {
     case .restart(let delay): state = .waiting(until: now + delay)

@@ -5,6 +5,8 @@ struct SupervisedJob: Sendable {
   enum Command: Sendable {
     /// Not started by this Supervisor.
     case none
+    /// It may have been started by an earlier Supervisor, and so never is again.
+    case beforeUs
     /// Asked for; its process is being made.
     case starting
     case running
@@ -58,6 +60,7 @@ extension SupervisorCore {
       notifyStatus()
     case .stopped(let step): stopStepDone(step, at: now)
     case .runHook(let number, let body): runHook(number, body, at: now)
+    case .reloaded(let problem): reloaded(problem)
     case .report(let number, let report): answer(number, report, at: now)
     }
   }
@@ -77,10 +80,23 @@ extension SupervisorCore {
   }
 
   private mutating func announceReady() {
+    if !announcedReady { actions.append(.notifyReady) }
+    if !announcedReady || isDegraded { log(.notice, .serviceReady, "ready: updates are accepted and kept") }
+    announcedReady = true
+    isDegraded = false
+  }
+
+  /// Without Uplink the service is up and does not do its work, which the unit's status line says. Whoever waits for the
+  /// unit's start, as a boot does, is not held up by what may take a person to mend.
+  mutating func uplinkFailed(_ reason: String) {
+    actions.append(.notifyStatus("degraded: uplink \(reason); no jobs are taken, and workers wait"))
     guard !announcedReady else { return }
     announcedReady = true
+    isDegraded = true
     actions.append(.notifyReady)
-    log(.notice, .serviceReady, "ready: updates are accepted and kept")
+    log(
+      .error, .serviceDegraded,
+      "up, but degraded: uplink \(reason) before it was ready, and is tried again; no jobs are taken, and workers wait")
   }
 
   private mutating func openJob(_ open: OpenJob, at now: Instant) {
@@ -94,9 +110,10 @@ extension SupervisorCore {
       if case .failed(let reason) = jobs[id]?.command {
         actions.append(.toUplink(.dispatchFailed(id, reason: reason)))
       } else if open.phase == .dispatching {
-        if case .some(.none) = jobs[id]?.command {
-          actions.append(.toUplink(.commandKnowledge(id, .neverStarted)))
-        } else {
+        switch jobs[id]?.command {
+        case .beforeUs: actions.append(.toUplink(.commandKnowledge(id, .unknown)))
+        case .some(.none): actions.append(.toUplink(.commandKnowledge(id, .neverStarted)))
+        default:
           actions.append(.toUplink(.commandKnowledge(id, .started)))
           if open.command == nil, let record = jobs[id]?.record {
             actions.append(.toUplink(.commandStarted(id, record)))
@@ -109,26 +126,28 @@ extension SupervisorCore {
   /// A job this Supervisor has not seen: a new one, or one from before its own start.
   private mutating func adopt(_ open: OpenJob, at now: Instant) {
     if let record = open.command { actions.append(.killLeftover(open.job, record)) }
-    var job = SupervisedJob()
-    let goesOnElsewhere = open.phase == .dispatching && settings.uplink.commandIsLauncher
-    // A stop has no use for new Listeners: the job starts, or goes on, after the next start.
-    if stage == .running, open.phase == .accepted || goesOnElsewhere {
-      job.listener = Child(.listener(.job(open.job)), at: now)
+    if open.phase == .dispatching { actions.append(.toUplink(.commandKnowledge(open.job, .unknown))) }
+    // What has ended, or ends now, needs a Listener only for those who still come to its socket.
+    let goesOn = open.phase == .accepted || (open.phase == .dispatching && settings.uplink.commandIsLauncher)
+    if goesOn || inherited.contains(open.job) {
+      hear(open.job, command: open.phase == .accepted ? .none : .beforeUs, at: now)
     }
-    if open.phase == .dispatching {
-      // It may have run under an earlier Supervisor, and a command never runs twice.
-      job.command = goesOnElsewhere ? .exited(CommandExit(code: 0, signal: nil), told: true) : .none
-      actions.append(.toUplink(.commandKnowledge(open.job, .unknown)))
-    }
-    // What has ended needs no Listener: one that lingers belongs to a Supervisor that knows the job.
-    if job.listener != nil { jobs[open.job] = job }
+  }
+
+  /// Takes on a job with a Listener. A stop has no use for one: the job starts, or goes on, after the next start.
+  private mutating func hear(_ id: JobID, command: SupervisedJob.Command, at now: Instant) {
+    guard stage == .running else { return }
+    jobs[id] = SupervisedJob(listener: Child(.listener(.job(id)), at: now), command: command)
   }
 
   private mutating func inventoryComplete(at now: Instant) {
     // Of the others Uplink has nothing in memory: their Listeners ask it by their hello, and leave if it knows them no
-    // more.
+    // more. Workers whose last acknowledgement an earlier Supervisor's end has cost them may wait at such a socket.
+    for id in inherited.sorted() where jobs[id] == nil { hear(id, command: .beforeUs, at: now) }
     for id in jobs.keys.sorted() where !inventory.contains(id) { forgetIfOver(id) }
-    actions.append(.keepIngress(only: Set(jobs.keys)))
+    // Without Listeners the sockets wait for the next start.
+    actions.append(.keepIngress(only: stage == .running ? Set(jobs.keys) : inherited.union(jobs.keys)))
+    if stage == .running { inherited = [] }
   }
 
   mutating func tellListenerReady(_ id: JobID) {
@@ -190,10 +209,11 @@ extension SupervisorCore {
       "its command is stopped: SIGTERM now, SIGKILL after \(settings.stopGrace.wholeSeconds) s", job: id)
   }
 
-  /// Its Listener has heard everything it was to hear.
+  /// Its Listener has heard everything it was to hear, or the service stops: then the job's socket waits for the next
+  /// start, as its workers do.
   mutating func listenerEnded(_ id: JobID, at now: Instant) {
     stopCommand(id, at: now)
-    actions.append(.removeIngress(id))
+    if stage == .running || jobs[id]?.listener?.hasFinished ?? true { actions.append(.removeIngress(id)) }
     forgetIfOver(id)
   }
 

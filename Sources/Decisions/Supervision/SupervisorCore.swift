@@ -21,6 +21,10 @@ public struct SupervisorCore: Sendable {
     case hookExited(UInt64, CommandExit?)
     /// SIGHUP.
     case reloadRequested
+    /// After `readConfiguration`: what the file says now.
+    case configurationRead(Reload)
+    /// After `readConfiguration`: why it cannot be used, one line a problem.
+    case configurationUnusable([String])
     /// hordelinkctl asks; answered by `answerControl` with the same number.
     case controlQuery(UInt64, UplinkQuery)
     /// SIGTERM or SIGINT; a second one hurries.
@@ -47,7 +51,12 @@ public struct SupervisorCore: Sendable {
     /// Drops ingress sockets on the disk that belong to none of these jobs.
     case keepIngress(only: Set<JobID>)
     case answerControl(UInt64, [ChildReport], UplinkReport?)
+    /// Read the configuration again, and hold what it says without using it.
+    case readConfiguration
+    /// Use what was read last.
+    case useConfiguration
     case notifyReady
+    case notifyReloading
     case notifyStopping
     case notifyStatus(String)
     case log(LogEntry)
@@ -79,7 +88,7 @@ public struct SupervisorCore: Sendable {
     case exited
   }
 
-  let settings: Settings
+  var settings: Settings
   var stage = Stage.running
   var uplink: Child
   var specs: Child
@@ -88,19 +97,28 @@ public struct SupervisorCore: Sendable {
   var generation = Generation.none
   var dice: Dice
   var announcedReady = false
+  /// Announced as ready although Uplink has not been yet.
+  var isDegraded = false
   /// The open jobs that this Uplink has told.
   var inventory: Set<JobID> = []
+  /// Jobs whose sockets an earlier Supervisor has left open, until their Listeners have been started.
+  var inherited: Set<JobID>
   var uplinkState: UplinkState?
   var exitCode = ExitCode.success
+  /// Read, and not yet taken by Uplink.
+  var reload: Reload?
   /// No new jobs are taken, until a person says otherwise or the service restarts.
   var isDraining = false
   /// Questions of hordelinkctl that Uplink has not answered yet, with the time by which it must have.
   var questions: [UInt64: Instant] = [:]
   var actions: [Action] = []
 
-  /// - Parameter seed: of the jitter.
-  public init(settings: Settings, seed: UInt64, at now: Instant) {
+  /// - Parameters:
+  ///   - inherited: jobs whose sockets an earlier Supervisor has left open, with those who wait there.
+  ///   - seed: of the jitter.
+  public init(settings: Settings, inherited: Set<JobID> = [], seed: UInt64, at now: Instant) {
     self.settings = settings
+    self.inherited = inherited
     dice = Dice(seed: seed)
     uplink = Child(.uplink, at: now)
     specs = Child(.listener(.specs), at: now)
@@ -134,6 +152,8 @@ public struct SupervisorCore: Sendable {
     case .commandExited(let job, let exit): commandExited(job, exit)
     case .hookExited(let number, let exit): hookExited(number, exit)
     case .reloadRequested: reloadRequested()
+    case .configurationRead(let reload): configurationRead(reload)
+    case .configurationUnusable(let problems): configurationUnusable(problems)
     case .controlQuery(let number, let query): ask(number, query, at: now)
     case .stopRequested: stopRequested(at: now)
     case .timeReached: break
@@ -156,13 +176,6 @@ public struct SupervisorCore: Sendable {
     default: break
     }
     return deadlines.compactMap(\.self).min()
-  }
-
-  private mutating func reloadRequested() {
-    log(
-      .notice, .serviceReady,
-      "reloading the hotkey and the certificates; what else has changed in the configuration needs a restart")
-    if uplink.isReady { actions.append(.toUplink(.reload)) }
   }
 
   // MARK: Children
@@ -203,6 +216,7 @@ public struct SupervisorCore: Sendable {
     case .restart(let delay):
       let when = delay == .zero ? "at once" : "in \(delay.wholeMilliseconds) ms"
       actions.append(.log(entry(.warning, .childDied, "; its successor starts \(when)")))
+      if key == .uplink, stage == .running { uplinkFailed(reason ?? exit.description) }
     case .passUp:
       actions.append(
         .log(
@@ -222,6 +236,7 @@ public struct SupervisorCore: Sendable {
 
   private mutating func uplinkIsGone(at now: Instant) {
     inventory = []
+    reloadLost()
     for number in questions.keys.sorted() { answer(number, nil, at: now) }
   }
 
