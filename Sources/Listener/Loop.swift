@@ -28,6 +28,8 @@ final class Loop {
   private var workers: [UInt64: Worker] = [:]
   private var nextWorker = Token.firstWorker
   private var core: ListenerCore
+  private var bounds: ConnectionBounds
+  private var isStarving = false
   private var draining = false
   private var accepting = true
   private var acceptAgainAt: Instant?
@@ -42,6 +44,7 @@ final class Loop {
     self.listening = listening
     poller = try Poller()
     core = ListenerCore(settings: settings)
+    bounds = ConnectionBounds(frame: settings.maxFrameBytes)
     try listening.setNonBlocking()
     try poller.watch(control.socket, token: Token.control, read: true, write: false)
     try poller.watch(listening, token: Token.listening, read: true, write: false)
@@ -67,13 +70,15 @@ final class Loop {
       }
       if draining, let code = try drain() { return code }
       if let due = core.nextDeadline, due <= now, let code = try handle(.timeReached) { return code }
-      if let due = acceptAgainAt, due <= now { try resumeAccepting() }
+      if let due = bounds.nextDeadline, due <= now, let code = try endOverdueFrames() { return code }
+      if bounds.isFull || isStarving { try balance() }
+      if let due = acceptAgainAt, due <= now, let code = try acceptAgain() { return code }
     }
   }
 
   private var timeout: Int32? {
-    if draining, workers.values.contains(where: { !$0.paused && !$0.isEmpty }) { return 0 }
-    return [core.nextDeadline, acceptAgainAt].compactMap(\.self).min().map {
+    if draining, workers.values.contains(where: { $0.isRead && !$0.isEmpty }) { return 0 }
+    return [core.nextDeadline, bounds.nextDeadline, acceptAgainAt].compactMap(\.self).min().map {
       Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1))
     }
   }
@@ -91,6 +96,7 @@ final class Loop {
       case .toUplink(let message): try send(message)
       case .toSupervisor(let message): if let code = try tell(message) { return code }
       case .answer(let id, let requestID, let answer):
+        bounds.answered(id, at: now)
         guard let worker = workers[id.number], !worker.isDeaf else { continue }
         Failpoint.reach("listener.answering")
         do throws(FrameConnection.Failure) {
@@ -100,9 +106,7 @@ final class Loop {
         }
         Failpoint.reach("listener.answered")
         try watch(worker)
-      case .close(let id):
-        workers[id.number] = nil
-        try resumeAccepting()
+      case .close(let id): try remove(id)
       case .pauseReading(let id):
         guard let worker = workers[id.number] else { continue }
         worker.paused = true
@@ -233,7 +237,14 @@ final class Loop {
   private func acceptWorkers() throws(SystemError) -> Int32? {
     // The fact that the command has ended waits for everybody who has connected before it.
     let limit = draining ? 4 * Self.connectionLimit : Self.connectionLimit
-    while workers.count < limit {
+    while true {
+      guard workers.count < limit else {
+        guard let idle = bounds.idlest(at: now), let worker = workers[idle.number] else { break }
+        let text = "a silent connection gives way to another: \(workers.count) are open"
+        if let code = try tell(.log(.notice, text)) { return code }
+        if let code = try forget(worker) { return code }
+        continue
+      }
       let accepted: Descriptor?
       do throws(SystemError) {
         accepted = try UnixSocket.accept(listening)
@@ -256,11 +267,22 @@ final class Loop {
           socket, limit: settings.maxFrameBytes, outgoingLimit: Self.unreadAnswers))
       nextWorker += 1
       workers[worker.id.number] = worker
+      bounds.opened(worker.id, at: now)
       try watch(worker)
       if let code = try handle(.workerConnected(worker.id)) { return code }
     }
+    acceptAgainAt = bounds.nextIdle ?? now + ConnectionBounds.idleTime
     try stopAccepting()
     return nil
+  }
+
+  /// After a rest, or when a connection may have been silent for long enough to give way.
+  private func acceptAgain() throws(SystemError) -> Int32? {
+    acceptAgainAt = nil
+    guard !accepting else { return nil }
+    accepting = true
+    try poller.watch(listening, token: Token.listening, read: true, write: false)
+    return try acceptWorkers()
   }
 
   private func stopAccepting() throws(SystemError) {
@@ -276,8 +298,9 @@ final class Loop {
   }
 
   private func watch(_ worker: Worker) throws(SystemError) {
+    bounds.reads(worker.id, worker.isRead, at: now)
     try poller.watch(
-      worker.connection.socket, token: worker.id.number, read: !worker.paused && !worker.finishedReading,
+      worker.connection.socket, token: worker.id.number, read: worker.isRead,
       write: worker.connection.wantsToWrite && !worker.isDeaf)
   }
 
@@ -292,7 +315,7 @@ final class Loop {
       try watch(worker)
     }
     if worker.finishedReading { return ready.hungUp ? try forget(worker) : nil }
-    if worker.paused {
+    if !worker.isRead {
       // Its end would be announced again and again until it is read from.
       if ready.hungUp { poller.unwatch(worker.connection.socket) }
       return nil
@@ -316,6 +339,8 @@ final class Loop {
 
   /// Hands over the whole frames that have been read, as long as the worker is not paused.
   private func takeRequests(_ worker: Worker) throws(SystemError) -> Int32? {
+    var took = false
+    defer { bounds.heard(worker.id, unfinished: worker.connection.unfinishedBytes, isAnother: took, at: now) }
     while !worker.paused, !worker.finishedReading, workers[worker.id.number] != nil {
       let request: WorkerRequest?
       do {
@@ -335,6 +360,8 @@ final class Loop {
         worker.isEmpty = true
         try watch(worker)
       }
+      took = true
+      bounds.asked(worker.id)
       Failpoint.reach("listener.received")
       if let code = try handle(.workerRequest(worker.id, request)) { return code }
     }
@@ -342,15 +369,49 @@ final class Loop {
   }
 
   private func forget(_ worker: Worker) throws(SystemError) -> Int32? {
-    workers[worker.id.number] = nil
-    try resumeAccepting()
+    try remove(worker.id)
     return try handle(.workerClosed(worker.id))
+  }
+
+  private func remove(_ id: ConnectionID) throws(SystemError) {
+    workers[id.number] = nil
+    bounds.closed(id)
+    try resumeAccepting()
+  }
+
+  // MARK: Bounds
+
+  /// When frames that are not whole take all they may, only the foremost of their connections is read from.
+  private func balance() throws(SystemError) {
+    isStarving = bounds.isFull
+    let readable = workers.values.filter { !$0.paused && !$0.finishedReading }
+    let foremost = isStarving ? bounds.foremost(of: readable.map(\.id)) : nil
+    for worker in readable {
+      let starved = isStarving && worker.id != foremost && bounds.holdsPart(worker.id)
+      guard starved != worker.starved else { continue }
+      worker.starved = starved
+      try watch(worker)
+    }
+  }
+
+  private func endOverdueFrames() throws(SystemError) -> Int32? {
+    for id in bounds.overdue(at: now) {
+      guard let worker = workers[id.number] else { continue }
+      worker.finishedReading = true
+      worker.isEmpty = true
+      try watch(worker)
+      bounds.asked(id)
+      let text = "a frame is not whole \(ConnectionBounds.frameTime.wholeSeconds) s after its first byte"
+      let request = WorkerRequest(id: nil, content: .wrong(.malformed, text, closes: true))
+      if let code = try handle(.workerRequest(id, request)) { return code }
+    }
+    return nil
   }
 
   /// Reads everything that has been sent so far: the whole backlog, and each connection until nothing is left.
   private func drain() throws(SystemError) -> Int32? {
     if acceptAgainAt == nil, let code = try acceptWorkers() { return code }
-    for worker in workers.values where !worker.paused && !worker.isEmpty {
+    for worker in workers.values where worker.isRead && !worker.isEmpty {
       if let code = try readOnce(worker) { return code }
     }
     guard accepting, workers.values.allSatisfy(\.isEmpty) else { return nil }

@@ -10,12 +10,17 @@ final class Worker {
   let connection: FrameConnection
   /// Not read from for now: too much of what it sent is unanswered.
   var paused = false
+  /// Not read from for now: frames that are not whole take all they may.
+  var starved = false
   /// Nothing more can be read from it.
   var finishedReading = false
   /// It takes no answers any more. What it has sent is read all the same.
   var isDeaf = false
   /// Everything it had sent when this was last looked at has been read.
   var isEmpty = false
+
+  /// Whether what it sends is read now.
+  var isRead: Bool { !paused && !starved && !finishedReading }
 
   init(id: ConnectionID, connection: FrameConnection) {
     self.id = id

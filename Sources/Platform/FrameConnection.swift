@@ -40,6 +40,9 @@ public final class FrameConnection {
   /// Whether something waits for the socket to take it.
   public var wantsToWrite: Bool { sent < outgoing.count }
 
+  /// Bytes that have been read and are not handed out: of a frame that is not whole, if `nextBody` has just given none.
+  public var unfinishedBytes: Int { assembler.pendingBytes }
+
   /// Reads once. Returns false when nothing was there.
   @discardableResult
   public func fill() throws(Failure) -> Bool {

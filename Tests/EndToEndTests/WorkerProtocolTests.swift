@@ -59,6 +59,38 @@ extension EndToEnd {
       }
     }
 
+    /// More frames that are not whole than may be held at once: they get through one after the other.
+    @Test func framesThatBeginTogetherAllGetThrough() throws {
+      try onStage { settings in
+        settings.more["channel"] = "max_frame_bytes = 65536"
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        let metadata = Wire.map([("message", .string(String(repeating: "x", count: 60_000)))])
+        let frame = update(job.description, .string("failed"), more: [("metadata", metadata)])
+        let workers = try (0..<40).map { _ in
+          try WaitingConnection(connectingTo: rehearsal.workerSocket(job), limit: 1 << 20)
+        }
+        let deadline = Deadline.after(milliseconds: 20_000)
+        for worker in workers {
+          worker.send(Array(frame[..<50_000]))
+          while try worker.turn(until: Deadline.after(milliseconds: 1)) {}
+        }
+        // Whoever began last sends its rest first.
+        for worker in workers.reversed() { worker.send(Array(frame[50_000...])) }
+        var answers: [MessagePackValue?] = []
+        for worker in workers {
+          var body: ArraySlice<UInt8>?
+          while body == nil, deadline.millisecondsLeft > 0, !worker.atEnd {
+            body = try worker.nextBody()
+            if body == nil { _ = try worker.turn(until: deadline) }
+          }
+          answers.append(try body.map { try MessagePackValue.decode($0) })
+        }
+        #expect(answers.count == 40 && answers.allSatisfy { $0?["ok"] != nil })
+        #expect(try rehearsal.readyChild("listener", job: job).restartsLastHour == 0)
+      }
+    }
+
     @Test func thousandsOfWrongFramesAndAVeryLongNameEndNothing() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()

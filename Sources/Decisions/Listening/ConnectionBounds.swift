@@ -1,0 +1,111 @@
+/// How much of a Listener its workers' connections may hold, and for how long.
+///
+/// A frame that is not whole takes memory, and a connection takes a place: both are bounded over all connections, so that
+/// none keeps the others from being heard. Pure; the loop tells what it has read and asks what follows.
+public struct ConnectionBounds: Sendable {
+  /// How long a frame may take from its first byte to its last, the time left out in which it was not read.
+  public static let frameTime = Duration.seconds(60)
+  /// How long a connection must have been silent, and everything on it answered, before it gives way to another when as
+  /// many are open as may be. A worker that had it connects again, as after any loss.
+  public static let idleTime = Duration.seconds(60)
+
+  private struct Connection: Sendable {
+    var heardAt: Instant
+    /// Bytes of a frame that is not whole.
+    var held = 0
+    /// When the first of them came.
+    var began: Instant
+    /// From when its time counts; nil while it is not read.
+    var countedSince: Instant?
+    var isRead = true
+    var unanswered = 0
+  }
+
+  /// What all frames that are not whole may take together, in bytes.
+  private let budget: Int
+  private var connections: [ConnectionID: Connection] = [:]
+  private var held = 0
+
+  /// - Parameter frame: the largest frame, in bytes: four of them may come at once.
+  public init(frame: Int) { budget = 4 * frame }
+
+  public mutating func opened(_ id: ConnectionID, at now: Instant) {
+    connections[id] = Connection(heardAt: now, began: now)
+  }
+
+  public mutating func closed(_ id: ConnectionID) {
+    held -= connections.removeValue(forKey: id)?.held ?? 0
+  }
+
+  /// It was read from.
+  /// - Parameters:
+  ///   - bytes: what it now holds of a frame that is not whole.
+  ///   - isAnother: whether that frame is not the one of the last time.
+  public mutating func heard(_ id: ConnectionID, unfinished bytes: Int, isAnother: Bool, at now: Instant) {
+    guard var connection = connections[id] else { return }
+    connection.heardAt = now
+    if connection.held == 0 || isAnother {
+      connection.began = now
+      connection.countedSince = connection.isRead ? now : nil
+    }
+    if bytes == 0 { connection.countedSince = nil }
+    held += bytes - connection.held
+    connection.held = bytes
+    connections[id] = connection
+  }
+
+  /// A request of it waits for its answer.
+  public mutating func asked(_ id: ConnectionID) { connections[id]?.unanswered += 1 }
+
+  /// One of its requests is answered.
+  public mutating func answered(_ id: ConnectionID, at now: Instant) {
+    connections[id]?.unanswered -= 1
+    connections[id]?.heardAt = now
+  }
+
+  /// Whether the loop reads from it now.
+  public mutating func reads(_ id: ConnectionID, _ isRead: Bool, at now: Instant) {
+    guard let connection = connections[id], connection.isRead != isRead else { return }
+    connections[id]?.isRead = isRead
+    connections[id]?.countedSince = isRead && connection.held > 0 ? now : nil
+  }
+
+  /// Whether frames that are not whole take all they may: then only `foremost`, and whoever has none, is read from.
+  public var isFull: Bool { held >= budget }
+
+  /// The connection whose frame began first, of those in `readable`: it must be able to end.
+  public func foremost(of readable: some Sequence<ConnectionID>) -> ConnectionID? {
+    readable.filter { holdsPart($0) }.min { left, right in
+      (began(left), left) < (began(right), right)
+    }
+  }
+
+  private func began(_ id: ConnectionID) -> Int64 { connections[id]?.began.nanoseconds ?? 0 }
+
+  /// Whether it has sent part of a frame.
+  public func holdsPart(_ id: ConnectionID) -> Bool { (connections[id]?.held ?? 0) > 0 }
+
+  /// Connections whose frame has had its time.
+  public func overdue(at now: Instant) -> [ConnectionID] {
+    connections.filter { $0.value.countedSince.map { now - $0 >= Self.frameTime } ?? false }.keys.sorted()
+  }
+
+  /// The connection that is silent for longest, if that is long enough for it to give way.
+  public func idlest(at now: Instant) -> ConnectionID? {
+    guard let idlest = longestSilent, now - idlest.value.heardAt >= Self.idleTime else { return nil }
+    return idlest.key
+  }
+
+  /// When `idlest` has an answer; nil while nobody is silent.
+  public var nextIdle: Instant? { longestSilent.map { $0.value.heardAt + Self.idleTime } }
+
+  private var longestSilent: (key: ConnectionID, value: Connection)? {
+    connections.filter { $0.value.held == 0 && $0.value.unanswered == 0 }
+      .min { ($0.value.heardAt.nanoseconds, $0.key) < ($1.value.heardAt.nanoseconds, $1.key) }
+  }
+
+  /// When the next is overdue.
+  public var nextDeadline: Instant? {
+    connections.values.compactMap(\.countedSince).min().map { $0 + Self.frameTime }
+  }
+}
