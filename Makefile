@@ -5,10 +5,26 @@ DESTDIR ?=
 SWIFT ?= swift
 
 programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelinkctl
+# Where the programs to install lie.
+BUILD ?= .build/release
+# /etc for what belongs to the system; a prefix of its own has its own.
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+bindir = $(PREFIX)/bin
 libexecdir = $(PREFIX)/lib/hordelink
 unitdir = $(PREFIX)/lib/systemd/system
+catalogdir = $(PREFIX)/lib/systemd/catalog
+sysusersdir = $(PREFIX)/lib/sysusers.d
+tmpfilesdir = $(PREFIX)/lib/tmpfiles.d
+docdir = $(PREFIX)/share/doc/hordelink
+mandir = $(PREFIX)/share/man
 
-.PHONY: build test demo bench-signatures bench-backlog simulate faults install lint format setup clean
+manpages = $(notdir $(wildcard docs/man/*.[1-8]))
+# What stands in units/ are the paths of PREFIX=/usr.
+fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordelink|$(docdir)|g' \
+  -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
+
+.PHONY: build test demo bench-signatures bench-backlog simulate faults install uninstall deb \
+  lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -55,20 +71,40 @@ format:
 # Puts the programs in one folder, where they find each other, and links those that people start to bin.
 # Built beforehand as whoever has the toolchain, so that root needs none.
 install:
-	@test -x .build/release/hordelink-supervisor || $(MAKE) build
-	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(unitdir) \
-	  $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/share/doc/hordelink
+	@test -x $(BUILD)/hordelink-supervisor || $(MAKE) build
+	install -d $(addprefix $(DESTDIR),$(bindir) $(libexecdir) $(unitdir) $(catalogdir) $(sysusersdir) $(tmpfilesdir) \
+	  $(docdir)/drop-ins $(foreach page,$(manpages),$(mandir)/man$(subst .,,$(suffix $(page)))))
 	for program in $(programs); do \
-	  install -s -m 755 .build/release/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
+	  install -s -m 755 $(BUILD)/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
 	done
 	for program in hordelink-supervisor hordelinkctl; do \
-	  ln -sf ../lib/hordelink/$$program $(DESTDIR)$(PREFIX)/bin/$$program || exit 1; \
+	  ln -sf ../lib/hordelink/$$program $(DESTDIR)$(bindir)/$$program || exit 1; \
 	done
-	sed 's|@libexecdir@|$(libexecdir)|g' units/hordelink.service | \
-	  install -m 644 /dev/stdin $(DESTDIR)$(unitdir)/hordelink.service
-	install -m 644 units/hordelink.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/hordelink.conf
-	install -m 644 units/hordelink.toml README.md docs/DESIGN.md docs/PROTOCOL.md \
-	  $(DESTDIR)$(PREFIX)/share/doc/hordelink/
+	$(fill) units/hordelink.service | install -m 644 /dev/stdin $(DESTDIR)$(unitdir)/hordelink.service
+	$(fill) units/hordelink.service | sed -f units/instance.sed | \
+	  install -m 644 /dev/stdin $(DESTDIR)$(unitdir)/hordelink@.service
+	install -m 644 units/hordelink.sysusers $(DESTDIR)$(sysusersdir)/hordelink.conf
+	$(fill) units/hordelink.tmpfiles | install -m 644 /dev/stdin $(DESTDIR)$(tmpfilesdir)/hordelink.conf
+	$(fill) units/hordelink.catalog | install -m 644 /dev/stdin $(DESTDIR)$(catalogdir)/hordelink.catalog
+	for page in $(manpages); do \
+	  gzip -9nc docs/man/$$page | \
+	    install -m 644 /dev/stdin $(DESTDIR)$(mandir)/man$${page##*.}/$$page.gz || exit 1; \
+	done
+	$(fill) units/hordelink.toml | install -m 644 /dev/stdin $(DESTDIR)$(docdir)/hordelink.toml
+	install -m 644 README.md docs/DESIGN.md docs/PROTOCOL.md $(DESTDIR)$(docdir)/
+	install -m 644 units/hordelink.service.d/*.conf $(DESTDIR)$(docdir)/drop-ins/
+
+# The configuration, the hotkey and the state directory stay.
+uninstall:
+	rm -rf $(addprefix $(DESTDIR),$(libexecdir) $(docdir))
+	rm -f $(addprefix $(DESTDIR),$(bindir)/hordelink-supervisor $(bindir)/hordelinkctl \
+	  $(unitdir)/hordelink.service $(unitdir)/hordelink@.service $(catalogdir)/hordelink.catalog \
+	  $(sysusersdir)/hordelink.conf $(tmpfilesdir)/hordelink.conf \
+	  $(foreach page,$(manpages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(page).gz))
+
+# hordelink_VERSION_ARCH.deb, beside this file.
+deb: build
+	script/make-deb
 
 clean:
 	rm -rf .build
