@@ -42,7 +42,7 @@ func fill(_ store: Store) throws {
       id += 1
       operations.append(
         .insertUpdate(
-          OutboxEntry(id: UpdateID(id), job: job(number), status: status, metadata: metadata), at: earlier))
+          OutboxEntry(id: UpdateID(id), job: job(number), status: status, metadata: metadata, storedAt: earlier)))
     }
     operations.append(.end(job(number), at: earlier))
     if operations.count > 10_000 {
@@ -58,9 +58,10 @@ func store(_ number: Int, in store: Store) throws -> Int64 {
   let status = statuses[number % statuses.count]
   let id = job(1 << 40 | number / statuses.count)
   if status == statuses[0] { try commit([newJob(id)], in: store) }
-  let entry = OutboxEntry(id: UpdateID(1 << 40 | Int64(number)), job: id, status: status, metadata: metadata)
+  let entry = OutboxEntry(
+    id: UpdateID(1 << 40 | Int64(number)), job: id, status: status, metadata: metadata, storedAt: now)
   let start = Clock.bootNanoseconds
-  try commit([.insertUpdate(entry, at: now)], in: store)
+  try commit([.insertUpdate(entry)], in: store)
   return Clock.bootNanoseconds - start
 }
 

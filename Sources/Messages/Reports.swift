@@ -49,7 +49,11 @@ public struct UplinkState: MessagePart, Hashable {
   public var openJobs: Int
   /// Updates stored and not yet accepted by the facilitator.
   public var queued: Int
+  /// Since when the oldest of them is stored, in seconds; 0 when there is none.
+  public var queueAgeSeconds: Int
   public var inFlight: Int
+  /// Updates stored since this Uplink started.
+  public var stored: Int
   /// Updates accepted by the facilitator since this Uplink started.
   public var delivered: Int
   /// Updates given up on, kept as dead letters.
@@ -63,14 +67,16 @@ public struct UplinkState: MessagePart, Hashable {
   public var draining: Bool
 
   public init(
-    session: String, lastLoss: String, openJobs: Int, queued: Int, inFlight: Int, delivered: Int, dead: Int,
-    bytes: Int = 0, full: String = "", draining: Bool = false
+    session: String, lastLoss: String, openJobs: Int, queued: Int, queueAgeSeconds: Int = 0, inFlight: Int,
+    stored: Int = 0, delivered: Int, dead: Int, bytes: Int = 0, full: String = "", draining: Bool = false
   ) {
     self.session = session
     self.lastLoss = lastLoss
     self.openJobs = openJobs
     self.queued = queued
+    self.queueAgeSeconds = queueAgeSeconds
     self.inFlight = inFlight
+    self.stored = stored
     self.delivered = delivered
     self.dead = dead
     self.bytes = bytes
@@ -80,8 +86,8 @@ public struct UplinkState: MessagePart, Hashable {
 
   public var fields: [MessagePackValue] {
     [
-      .string(session), .string(lastLoss), .int(openJobs), .int(queued), .int(inFlight), .int(delivered),
-      .int(dead), .int(bytes), .string(full), .bool(draining),
+      .string(session), .string(lastLoss), .int(openJobs), .int(queued), .int(queueAgeSeconds), .int(inFlight),
+      .int(stored), .int(delivered), .int(dead), .int(bytes), .string(full), .bool(draining),
     ]
   }
 
@@ -90,7 +96,9 @@ public struct UplinkState: MessagePart, Hashable {
     lastLoss = try fields.string("last loss")
     openJobs = try fields.int("open jobs")
     queued = try fields.int("queued")
+    queueAgeSeconds = try fields.int("queue age")
     inFlight = try fields.int("in flight")
+    stored = try fields.int("stored")
     delivered = try fields.int("delivered")
     dead = try fields.int("dead")
     bytes = try fields.int("bytes")

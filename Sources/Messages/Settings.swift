@@ -35,6 +35,8 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var drainSeconds: Int
   /// There is a hook for cheat reports.
   public var hasCheatHook: Bool
+  /// Where the figures are served over HTTP; nil means nowhere.
+  public var metrics: ListenSettings?
   /// The service drains: no new jobs are taken from the start.
   public var refuseJobs = false
 
@@ -44,7 +46,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
     maxRows: Int = 2_000_000, maxBytes: Int = 8 << 30, maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false,
     drainSeconds: Int = 30,
-    hasCheatHook: Bool = false
+    hasCheatHook: Bool = false, metrics: ListenSettings? = nil
   ) {
     self.stateDirectory = stateDirectory
     self.secure = secure
@@ -66,6 +68,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     self.commandIsLauncher = commandIsLauncher
     self.drainSeconds = drainSeconds
     self.hasCheatHook = hasCheatHook
+    self.metrics = metrics
   }
 
   public var fields: [MessagePackValue] {
@@ -74,7 +77,8 @@ public struct UplinkSettings: MessagePart, Hashable {
       proxy.map { $0.value } ?? .null, .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
       .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxRows), .int(maxBytes),
       .int(maxFrameBytes),
-      .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook), .bool(refuseJobs),
+      .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook), metrics?.value ?? .null,
+      .bool(refuseJobs),
     ]
   }
 
@@ -99,6 +103,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     commandIsLauncher = try fields.bool("launcher")
     drainSeconds = try fields.int("drain seconds")
     hasCheatHook = try fields.bool("cheat hook")
+    metrics = try fields.optionalPart("metrics")
     refuseJobs = try fields.bool("refuse jobs")
   }
 }
@@ -126,6 +131,28 @@ public struct ProxySettings: MessagePart, Hashable, CustomStringConvertible {
     host = try fields.string("host")
     port = try fields.int("port")
     credentials = try fields.optional("credentials") { String($0) }
+  }
+}
+
+/// An address at which connections are accepted.
+public struct ListenSettings: MessagePart, Hashable, CustomStringConvertible {
+  /// An IPv4 address, or an IPv6 address without brackets.
+  public var host: String
+  public var port: Int
+
+  public init(host: String, port: Int) {
+    self.host = host
+    self.port = port
+  }
+
+  /// `HOST:PORT`
+  public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+  public var fields: [MessagePackValue] { [.string(host), .int(port)] }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    host = try fields.string("host")
+    port = try fields.int("port")
   }
 }
 

@@ -24,6 +24,8 @@ public enum SupervisorToUplink: Message {
   case reload(UplinkSettings)
   /// Take no new jobs, or take them again.
   case refuseJobs(Bool)
+  /// How often children were restarted: on each change, and after `ready`. Only with `metrics` in the settings.
+  case restarts(ChildRestarts)
 
   public static var conversation: String { "Supervisor to Uplink" }
 
@@ -40,6 +42,7 @@ public enum SupervisorToUplink: Message {
     case .hookExited: 9
     case .reload: 10
     case .refuseJobs: 11
+    case .restarts: 12
     }
   }
 
@@ -56,6 +59,7 @@ public enum SupervisorToUplink: Message {
     case .hookExited(let number, let exit): [.number(number), exit?.value ?? .null]
     case .reload(let settings): [settings.value]
     case .refuseJobs(let refuse): [.bool(refuse)]
+    case .restarts(let restarts): [restarts.value]
     }
   }
 
@@ -75,6 +79,7 @@ public enum SupervisorToUplink: Message {
     case 9: self = .hookExited(try fields.uint("number"), try fields.optionalPart("exit"))
     case 10: self = .reload(try fields.part("settings"))
     case 11: self = .refuseJobs(try fields.bool("refuse"))
+    case 12: self = .restarts(try fields.part("restarts"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

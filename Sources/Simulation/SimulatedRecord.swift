@@ -39,7 +39,7 @@ struct SimulatedRecord {
       if jobs[new.job] != nil { broken = "the job \(new.job) is stored twice" }
       jobs[new.job] = Job(new: new)
       if let hash = new.signatureHash { signatures[hash] = new.job }
-    case .insertUpdate(let entry, _):
+    case .insertUpdate(let entry):
       if statuses(of: entry.job).contains(entry.status) { broken = "\(entry.status.name) is stored twice" }
       if statuses(of: entry.job).contains(where: \.isTerminal) {
         broken = "\(entry.status.name) is stored behind a terminal status"
@@ -102,7 +102,8 @@ struct SimulatedRecord {
   func stored(_ id: JobID) -> StoredJob? {
     guard let job = jobs[id] else { return nil }
     return StoredJob(
-      job: id, phase: job.phase, statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
+      job: id, receivedAt: job.new.receivedAt, phase: job.phase,
+      statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
       limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command, exitStored: job.exitStored,
       signatureHash: job.new.signatureHash, bodyBytes: job.endedAt == nil ? job.new.body.count : 0)
   }

@@ -27,8 +27,6 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private var batch: [Request]?
   /// What came of batches, not told yet.
   private var reports = Deque<[UplinkCore.Event]>()
-  /// When each commit that is not durable yet was asked for.
-  private var uncommitted = Deque<Int64>()
   /// What each update on its way asks to be stored, to be checked when it is acknowledged.
   private var jobOf: [ConnectionID: JobID] = [:]
   private var askedFor: [ConnectionID: [UInt64: JobStatus]] = [:]
@@ -88,7 +86,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       control.down.isPaused = true
       world.after(world.latency()) { [weak self] in self?.open(settings) }
     } else if case .ping(let number) = message {
-      let age = uncommitted.first.map { (world.now - $0) / 1_000_000 } ?? 0
+      let age = core?.oldestCommit.map { (world.moment.boot - $0).wholeMilliseconds } ?? 0
       control.up.send(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
     } else {
       post(.fromSupervisor(message))
@@ -112,7 +110,6 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private func perform(_ action: UplinkCore.Action) {
     switch action {
     case .commit(let operations, let then):
-      uncommitted.append(world.now)
       ask(.commit(operations, then))
       if world.mutation == .acknowledgedBeforeCommit, case .update(let listener, let number, _) = then {
         listeners[listener]?.down.send(.stored(number))
@@ -201,7 +198,6 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       // A death may come between the commit and its being told.
       world.after(world.latency()) { [weak self] in
         guard let self, runs, let report = reports.popFirst() else { return }
-        for case .committed in report { uncommitted.removeFirst() }
         events.append(contentsOf: report)
         if let last = events.popLast() { post(last) }
       }

@@ -107,7 +107,7 @@ public final class Store {
       """
       SELECT uuid, phase, limit_seconds, deadline_boot, deadline_boot_id, deadline_wall, command_pid,
         command_start, command_boot_id, exit_stored, signature_hash,
-        (SELECT sum(1 << status) FROM updates WHERE job = jobs.id), coalesce(length(body), 0)
+        (SELECT sum(1 << status) FROM updates WHERE job = jobs.id), coalesce(length(body), 0), received_at
       FROM jobs WHERE \(condition) ORDER BY id
       """)
     try rows.bind(values)
@@ -120,7 +120,8 @@ public final class Store {
       }
       jobs.append(
         StoredJob(
-          job: job, phase: phase, statuses: JobStatusSet(rawValue: UInt16(clamping: rows.integer(11))),
+          job: job, receivedAt: WallTime(milliseconds: rows.integer(13)), phase: phase,
+          statuses: JobStatusSet(rawValue: UInt16(clamping: rows.integer(11))),
           limitSeconds: Int(rows.integer(2)), deadline: deadline(rows), command: command(rows),
           exitStored: rows.integer(9) != 0, signatureHash: rows.blob(10), bodyBytes: Int(rows.integer(12))))
     }
@@ -177,7 +178,7 @@ public final class Store {
   ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
     let rows = try database.statement(
       """
-      SELECT updates.id, uuid, status, metadata, attempts FROM updates JOIN jobs ON jobs.id = updates.job
+      SELECT updates.id, uuid, status, metadata, attempts, stored_at FROM updates JOIN jobs ON jobs.id = updates.job
       WHERE state = 0 AND updates.id > ? ORDER BY updates.id LIMIT ?
       """)
     defer { rows.reset() }
@@ -193,7 +194,7 @@ public final class Store {
       entries.append(
         OutboxEntry(
           id: UpdateID(rows.integer(0)), job: job, status: status, metadata: metadata,
-          attempts: Int(rows.integer(4))))
+          storedAt: WallTime(milliseconds: rows.integer(5)), attempts: Int(rows.integer(4))))
     }
     return (entries, false)
   }

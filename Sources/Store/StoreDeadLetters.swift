@@ -41,7 +41,7 @@ extension Store {
     let terminal = JobStatus.allCases.filter(\.isTerminal).map { String($0.rawValue) }.joined(separator: ", ")
     let row = try database.statement(
       """
-      SELECT uuid, status, metadata,
+      SELECT uuid, status, metadata, stored_at,
         status NOT IN (\(terminal)) AND jobs.phase >= 2 AND NOT EXISTS (
           SELECT 1 FROM updates AS other WHERE other.job = updates.job AND other.status IN (\(terminal))
             AND other.state IN (2, 3) AND other.attempts > \(Outbox.retryDelays.count))
@@ -56,8 +56,9 @@ extension Store {
       else { continue }
       found.append(
         FoundDeadLetter(
-          entry: OutboxEntry(id: id, job: job, status: status, metadata: row.blob(2)),
-          isTooLate: row.integer(3) != 0))
+          entry: OutboxEntry(
+            id: id, job: job, status: status, metadata: row.blob(2), storedAt: WallTime(milliseconds: row.integer(3))),
+          isTooLate: row.integer(4) != 0))
     }
     row.reset()
     return found

@@ -13,13 +13,13 @@ extension Store {
         VALUES (?, ?, ?, ?, ?, ?)
         """, .text(job.job.description), .phase(.accepted), .integer(job.receivedAt.milliseconds),
         .integer(Int64(job.limitSeconds)), SQLValue(job.signatureHash), .blob(job.body))
-    case .insertUpdate(let entry, let at):
+    case .insertUpdate(let entry):
       try database.run(
         """
         INSERT INTO updates (id, job, status, stored_at, metadata)
         VALUES (?, (SELECT id FROM jobs WHERE uuid = ?), ?, ?, ?)
         """, .integer(entry.id.number), .text(entry.job.description), .integer(Int64(entry.status.rawValue)),
-        .integer(at.milliseconds), SQLValue(entry.metadata))
+        .integer(entry.storedAt.milliseconds), SQLValue(entry.metadata))
     case .setDispatching(let job, let deadline):
       try database.run(
         """

@@ -24,7 +24,8 @@ extension UplinkSettings {
       maxFrameBytes: configuration.channel.maxFrameBytes,
       commandIsLauncher: configuration.dispatch.commandIs == .launcher,
       drainSeconds: configuration.stopping.drainSeconds,
-      hasCheatHook: !configuration.hooks.onCheated.isEmpty)
+      hasCheatHook: !configuration.hooks.onCheated.isEmpty,
+      metrics: configuration.metrics.map { ListenSettings(host: $0.listen.host, port: $0.listen.port) })
   }
 }
 

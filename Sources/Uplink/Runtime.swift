@@ -35,8 +35,6 @@ final class Runtime {
   private var busy = false
   private var timer: Scheduled<Void>?
   private var timerAt: Instant?
-  /// When each commit that is not durable yet was asked for.
-  private var uncommittedSince = Deque<Instant>()
 
   /// Everything that is made before the first event.
   struct Parts {
@@ -116,7 +114,7 @@ final class Runtime {
 
   func supervisorSaid(_ message: SupervisorToUplink) {
     if case .ping(let number) = message {
-      let age = uncommittedSince.first.map { (Self.now.boot - $0).wholeMilliseconds } ?? 0
+      let age = core.oldestCommit.map { (Self.now.boot - $0).wholeMilliseconds } ?? 0
       tell(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
       control?.flush()
     } else if case .reload(let settings) = message {
@@ -153,9 +151,7 @@ final class Runtime {
     case .success(let outcomes):
       for outcome in outcomes {
         switch outcome {
-        case .committed(let what):
-          uncommittedSince.removeFirst()
-          events.append(.committed(what))
+        case .committed(let what): events.append(.committed(what))
         case .loaded(let entries, let more): events.append(.loaded(entries, more: more))
         case .bodyLoaded(let job, let body): events.append(.bodyLoaded(job, body))
         case .jobLoaded(let job, let stored): events.append(.jobLoaded(job, stored))
@@ -275,7 +271,6 @@ final class Runtime {
   private func carryOut(_ action: UplinkCore.Action) {
     switch action {
     case .commit(let operations, let what):
-      uncommittedSince.append(Self.now.boot)
       let request = StoreThread.Request.commit(operations, then: what)
       Failpoint.reach("uplink.accepted", when: request.retires)
       storeThread.ask(request)

@@ -163,7 +163,7 @@ import Testing
         .insertJob(
           NewJob(
             job: job(number), receivedAt: uplink.now.wall, body: [], signatureHash: nil, limitSeconds: 1)))
-      record.carryOut(.insertUpdate(entry(Int64(number), job(number), .rejected), at: uplink.now.wall))
+      record.carryOut(.insertUpdate(entry(Int64(number), job(number), .rejected)))
       record.carryOut(.end(job(number), at: uplink.now.wall))
     }
     let behind = UplinkUnderTest(record: record)

@@ -113,7 +113,7 @@ import Testing
 
   @Test func attemptsFromBeforeAStartCount() {
     var outbox = Outbox(window: 8)
-    outbox.enqueue(OutboxEntry(id: UpdateID(1), job: job(1), status: .received, metadata: nil, attempts: 3))
+    outbox.enqueue(entry(1, job(1), .received, attempts: 3))
     _ = next(&outbox)
     guard case .dead = outbox.answered(errors("job.odd"), at: at(0)) else {
       Issue.record("not dead")
@@ -279,8 +279,7 @@ import Testing
   @Test func whatIsHeldIsCountedInBytes() {
     var outbox = Outbox(window: 1)
     outbox.enqueue(
-      OutboxEntry(
-        id: UpdateID(1), job: job(1), status: .received, metadata: [UInt8](repeating: 0, count: 5000)))
+      entry(1, job(1), .received, metadata: [UInt8](repeating: 0, count: 5000)))
     #expect(outbox.bytes >= 5000 && outbox.count == 1)
     _ = outbox.next(at: at(0))
     _ = outbox.answered(.success, at: at(0))

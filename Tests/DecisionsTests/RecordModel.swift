@@ -37,7 +37,7 @@ struct RecordModel {
     case .insertJob(let new):
       #expect(jobs[new.job] == nil, "\(new.job) is stored twice")
       jobs[new.job] = Job(new: new)
-    case .insertUpdate(let entry, _):
+    case .insertUpdate(let entry):
       #expect(jobs[entry.job] != nil, "an update of a job that is not stored")
       #expect(!statuses(of: entry.job).contains(entry.status), "\(entry.status) is stored twice")
       #expect(!statuses(of: entry.job).contains { $0.isTerminal }, "\(entry.status) behind a terminal status")
@@ -135,7 +135,8 @@ struct RecordModel {
   func storedJob(_ id: JobID) -> StoredJob? {
     guard let job = jobs[id] else { return nil }
     return StoredJob(
-      job: id, phase: job.phase, statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
+      job: id, receivedAt: job.new.receivedAt, phase: job.phase,
+      statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
       limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command,
       exitStored: job.exit != nil, signatureHash: job.new.signatureHash, bodyBytes: job.new.body.count)
   }

@@ -193,7 +193,7 @@ import Testing
   @Test func bytesInFlightExtendTheWaitForAnAnswer() {
     var outbox = Outbox(window: 4)
     outbox.enqueue(
-      OutboxEntry(id: UpdateID(1), job: job(1), status: .completed, metadata: [UInt8](repeating: 0, count: 1 << 20)))
+      entry(1, job(1), .completed, metadata: [UInt8](repeating: 0, count: 1 << 20)))
     #expect(outbox.allowance == .zero)
     _ = outbox.next(at: at(0))
     #expect(outbox.allowance == .seconds(32))

@@ -13,15 +13,17 @@ struct SupervisorUnderTest {
   private(set) var running: [ChildKey: (generation: Generation, pid: Int32)] = [:]
   private var nextPID: Int32 = 100
 
-  init(launcher: Bool = false, inherited: Set<JobID> = []) {
+  init(launcher: Bool = false, metrics: ListenSettings? = nil, inherited: Set<JobID> = []) {
+    var uplink = UplinkSettings.test(launcher: launcher)
+    uplink.metrics = metrics
     settings = SupervisorCore.Settings(
-      uplink: .test(launcher: launcher), uplinkSocket: "/run/uplink.sock", stopGrace: .seconds(8))
+      uplink: uplink, uplinkSocket: "/run/uplink.sock", stopGrace: .seconds(8))
     core = SupervisorCore(settings: settings, inherited: inherited, seed: 1, at: at(0))
   }
 
   /// One whose Uplink has told its inventory and whose specs Listener is ready.
-  static func ready(launcher: Bool = false) -> SupervisorUnderTest {
-    var supervisor = SupervisorUnderTest(launcher: launcher)
+  static func ready(launcher: Bool = false, metrics: ListenSettings? = nil) -> SupervisorUnderTest {
+    var supervisor = SupervisorUnderTest(launcher: launcher, metrics: metrics)
     supervisor.does(.timeReached)
     supervisor.uplink(.ready)
     supervisor.uplink(.inventoryComplete)

@@ -6,8 +6,12 @@ func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt6
 /// That many seconds after boot.
 func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1_000_000_000)) }
 
-func entry(_ id: Int64, _ job: JobID, _ status: JobStatus) -> OutboxEntry {
-  OutboxEntry(id: UpdateID(id), job: job, status: status, metadata: nil)
+func entry(
+  _ id: Int64, _ job: JobID, _ status: JobStatus, metadata: [UInt8]? = nil, storedAt: Int64 = 0, attempts: Int = 0
+) -> OutboxEntry {
+  OutboxEntry(
+    id: UpdateID(id), job: job, status: status, metadata: metadata, storedAt: WallTime(milliseconds: storedAt),
+    attempts: attempts)
 }
 
 func errors(_ type: String) -> FacilitatorAnswer {

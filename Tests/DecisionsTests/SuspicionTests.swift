@@ -113,7 +113,9 @@ import Testing
     }
     #expect(uplink.record.dead.map(\.status) == [.received] && uplink.record.dead.map(\.job) == [job(1)])
     #expect(uplink.record.queued.isEmpty)
-    #expect(uplink.core.state.dead == 1 && uplink.core.state.queued == 0 && uplink.core.state.delivered == 5)
+    #expect(
+      uplink.core.state(at: uplink.now).dead == 1 && uplink.core.queued == 0
+        && uplink.core.figures.updatesDelivered == 5)
   }
 
   /// An update that takes the facilitator down with it: the attempts that fail while it comes up again say nothing

@@ -23,7 +23,7 @@ import Testing
     let actions = uplink.request(job(1), hash: [7])
     #expect(actions.said.isEmpty)
     guard case .commit(let operations, _) = actions.effects.first, actions.effects.count == 1,
-      case .insertJob(let new) = operations.first, case .insertUpdate(let entry, _) = operations.last
+      case .insertJob(let new) = operations.first, case .insertUpdate(let entry) = operations.last
     else {
       Issue.record("\(actions)")
       return

@@ -16,7 +16,7 @@ import Testing
     for status in statuses {
       for number in jobs {
         id += 1
-        record.carryOut(.insertUpdate(entry(id, job(number), status), at: WallTime(milliseconds: 0)))
+        record.carryOut(.insertUpdate(entry(id, job(number), status)))
       }
     }
     return record
@@ -156,7 +156,7 @@ import Testing
     uplink.facilitator(.success)
     uplink.settle()
     #expect(uplink.record.queued.isEmpty)
-    #expect(uplink.core.state.dead == 1 && uplink.core.state.queued == 0)
+    #expect(uplink.core.dead == 1 && uplink.core.queued == 0)
   }
 
   @Test func aJobIsClosedOnceItsTerminalStatusIsAccepted() {

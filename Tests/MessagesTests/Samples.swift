@@ -17,7 +17,8 @@ enum Samples {
     .status, .jobs, .queue, .dead(after: 7), .retry([1, 2]), .drop([]), .drain(true),
   ]
   static let state = UplinkState(
-    session: "ready", lastLoss: "", openJobs: 1, queued: .max, inFlight: 0, delivered: .min, dead: 3,
+    session: "ready", lastLoss: "", openJobs: 1, queued: .max, queueAgeSeconds: 9, inFlight: 0, stored: .max,
+    delivered: .min, dead: 3,
     bytes: .max, full: "disk", draining: true)
   static let settings = [
     UplinkSettings(
@@ -29,7 +30,7 @@ enum Samples {
       heartbeatSeconds: 1, hotkeyFile: "/k", trustedSigners: ["a", "", "é"], verifySignatures: false,
       graceSeconds: 2, maxOpenJobs: 3, window: 4, maxRows: 8, maxBytes: 9, maxFrameBytes: 5, commandIsLauncher: true,
       drainSeconds: 6,
-      hasCheatHook: true),
+      hasCheatHook: true, metrics: ListenSettings(host: "::1", port: .max)),
   ]
   static let reports = [
     UplinkReport(state: state),
@@ -50,6 +51,12 @@ enum Samples {
       ],
       done: 6, refusals: [DeadLetterRefusal(id: 7, reason: "why")]),
   ]
+  static let restarts = {
+    var restarts = ChildRestarts()
+    restarts.uplink = .max
+    restarts.listener = 3
+    return restarts
+  }()
   static let child = ChildReport(
     name: "listener", job: firstJob, pid: 7, generation: .max, state: "ready", seconds: 1,
     restartsLastHour: 2,
@@ -83,7 +90,8 @@ enum Samples {
 
   static let supervisorToUplink: [SupervisorToUplink] =
     [
-      .refuseJobs(true), .ping(.max), .listenerReady(firstJob, Generation(.max)), .commandStarted(firstJob, record),
+      .refuseJobs(true), .restarts(restarts), .ping(.max), .listenerReady(firstJob, Generation(.max)),
+      .commandStarted(firstJob, record),
       .dispatchFailed(firstJob, reason: "no such file"), .hookExited(.max, nil),
     ] + exits.map { .hookExited(0, $0) } + settings.map { .configure($0) } + settings.map { .reload($0) }
     + [.started, .neverStarted, .unknown].map { .commandKnowledge(firstJob, $0) }

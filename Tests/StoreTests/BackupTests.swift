@@ -8,11 +8,11 @@ import Testing
   @Test func aCopyOfARecordInUseIsWholeAndMarked() throws {
     let record = try TemporaryRecord()
     let store = try record.open()
-    try store.commit([newJob(job(1)), .insertUpdate(entry(1, job(1), .received), at: now)])
+    try store.commit([newJob(job(1)), .insertUpdate(entry(1, job(1), .received))])
     let file = record.folder.appending(path: "copy").path
     try Backup.write(of: record.file, to: file)
     // The record goes on.
-    try store.commit([.insertUpdate(entry(2, job(1), .accepted), at: now)])
+    try store.commit([.insertUpdate(entry(2, job(1), .accepted))])
     #expect(try !store.load(endedSince: now, bootID: "boot").isRestored)
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: record.folder.path).sorted().filter { $0.hasPrefix("copy") }

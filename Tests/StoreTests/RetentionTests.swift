@@ -23,8 +23,8 @@ import Testing
     let start = WallTime(milliseconds: 0)
     let id = Int64(number * 10)
     try store.commit([
-      newJob(job(number), hash: [UInt8(number)]), .insertUpdate(entry(id, job(number), .received), at: start),
-      .insertUpdate(entry(id + 1, job(number), .completed, metadata: [1]), at: start), .end(job(number), at: start),
+      newJob(job(number), hash: [UInt8(number)]), .insertUpdate(entry(id, job(number), .received)),
+      .insertUpdate(entry(id + 1, job(number), .completed, metadata: [1])), .end(job(number), at: start),
       dead
         ? .bury(UpdateID(id), attempts: 4, error: "no", at: start) : .retire(UpdateID(id), at: start),
       .retire(UpdateID(id + 1), at: start), .close(job(number), at: start),
@@ -74,8 +74,8 @@ import Testing
     let record = try TemporaryRecord()
     let store = try record.open()
     try store.commit([
-      newJob(job(1)), .insertUpdate(entry(1, job(1), .accepted, metadata: [1, 2]), at: now),
-      .insertUpdate(entry(2, job(1), .completed, metadata: [3]), at: now), .end(job(1), at: now),
+      newJob(job(1)), .insertUpdate(entry(1, job(1), .accepted, metadata: [1, 2])),
+      .insertUpdate(entry(2, job(1), .completed, metadata: [3])), .end(job(1), at: now),
     ])
     #expect(try record.number("SELECT count(*) FROM jobs WHERE body IS NOT NULL") == 0)
     try store.commit([.retire(UpdateID(1), at: now)])
@@ -103,7 +103,7 @@ import Testing
   @Test func deadLettersHaveTheirHistoryAndCanBeRevived() throws {
     let store = try TemporaryRecord().open()
     try store.commit([
-      newJob(job(1)), .insertUpdate(entry(1, job(1), .accepted, metadata: [5]), at: now),
+      newJob(job(1)), .insertUpdate(entry(1, job(1), .accepted, metadata: [5])),
       .countAttempt(UpdateID(1), attempts: 1, error: "first", at: WallTime(milliseconds: 11)),
       .bury(UpdateID(1), attempts: 2, error: "last", at: WallTime(milliseconds: 12)),
     ])
@@ -121,7 +121,7 @@ import Testing
     #expect(try store.findDead([UpdateID(1)]).isEmpty)
     #expect(try store.waiting(after: UpdateID(0), limit: 9, bytes: 9).entries.first?.attempts == 0)
     try store.commit([
-      .bury(UpdateID(1), attempts: 4, error: "again", at: now), .insertUpdate(entry(2, job(1), .failed), at: now),
+      .bury(UpdateID(1), attempts: 4, error: "again", at: now), .insertUpdate(entry(2, job(1), .failed)),
       .end(job(1), at: now),
     ])
     // It may have been sent already.

@@ -10,9 +10,9 @@ import Testing
     let deadline = Deadline(boot: Decisions.Instant(nanoseconds: 7), bootID: "boot", wall: now)
     let command = CommandRecord(pid: 42, startTime: 99, bootID: "boot")
     try record.open().commit([
-      newJob(job(1), hash: [9]), .insertUpdate(entry(1, job(1), .received), at: now),
+      newJob(job(1), hash: [9]), .insertUpdate(entry(1, job(1), .received)),
       .setDispatching(job(1), deadline), .setCommand(job(1), command),
-      .insertUpdate(entry(2, job(1), .accepted, metadata: Array("{}".utf8)), at: now),
+      .insertUpdate(entry(2, job(1), .accepted, metadata: Array("{}".utf8))),
       .putSpecs(SpecsEntry(number: 5, specs: MachineSpecs(minerHotkey: "m\0é", batchID: "b", specs: [1]))),
       .insertCheat(CheatReport(number: 6, body: [7], signatureHash: [8]), at: now),
     ])
@@ -21,7 +21,8 @@ import Testing
     #expect(
       state.jobs == [
         StoredJob(
-          job: job(1), phase: .dispatching, statuses: [JobStatusSet(.received), JobStatusSet(.accepted)],
+          job: job(1), receivedAt: now, phase: .dispatching,
+          statuses: [JobStatusSet(.received), JobStatusSet(.accepted)],
           limitSeconds: 60, deadline: deadline, command: command, exitStored: false, signatureHash: [9], bodyBytes: 3)
       ])
     #expect(state.nextUpdate == UpdateID(3) && state.queued == 2 && state.dead == 0)
@@ -35,16 +36,16 @@ import Testing
   @Test func aTransactionIsAllOrNothing() throws {
     let record = try TemporaryRecord()
     let store = try record.open()
-    try store.commit([newJob(job(1)), .insertUpdate(entry(1, job(1), .received), at: now)])
+    try store.commit([newJob(job(1)), .insertUpdate(entry(1, job(1), .received))])
     // The second status of that name breaks the rule that (job, status) is unique.
     #expect(throws: StoreError.self) {
       try store.commit([
-        .insertUpdate(entry(2, job(1), .accepted), at: now), .insertUpdate(entry(3, job(1), .received), at: now),
+        .insertUpdate(entry(2, job(1), .accepted)), .insertUpdate(entry(3, job(1), .received)),
       ])
     }
     #expect(try store.load(endedSince: now, bootID: "boot").queued == 1)
     // And the record can be used on.
-    try store.commit([.insertUpdate(entry(2, job(1), .accepted), at: now)])
+    try store.commit([.insertUpdate(entry(2, job(1), .accepted))])
     #expect(try store.load(endedSince: now, bootID: "boot").queued == 2)
   }
 
@@ -52,7 +53,7 @@ import Testing
     let store = try TemporaryRecord().open()
     try store.commit((1...5).map { newJob(job($0)) })
     try store.commit(
-      (1...5).map { .insertUpdate(entry(Int64($0), job($0), .received, metadata: [0, 0, 0]), at: now) })
+      (1...5).map { .insertUpdate(entry(Int64($0), job($0), .received, metadata: [0, 0, 0])) })
     func page(_ after: Int64, _ limit: Int, _ bytes: Int) throws -> ([Int64], Bool) {
       let (entries, more) = try store.waiting(after: UpdateID(after), limit: limit, bytes: bytes)
       return (entries.map(\.id.number), more)
@@ -91,14 +92,14 @@ import Testing
     let store = try record.open()
     for number in 1...2 {
       try store.commit([
-        newJob(job(number)), .insertUpdate(entry(Int64(number), job(number), .received), at: now),
+        newJob(job(number)), .insertUpdate(entry(Int64(number), job(number), .received)),
       ])
     }
     #expect(try store.waiting(after: UpdateID(0), limit: 1, bytes: 1).more)
     let filler = [UInt8](repeating: 0, count: 100_000)
     for number in 3...200 {
       try store.commit([
-        newJob(job(number)), .insertUpdate(entry(Int64(number), job(number), .received, metadata: filler), at: now),
+        newJob(job(number)), .insertUpdate(entry(Int64(number), job(number), .received, metadata: filler)),
       ])
     }
     let size = try FileManager.default.attributesOfItem(atPath: record.file + "-wal")[.size] as? Int

@@ -47,7 +47,7 @@ let now = WallTime(milliseconds: 1_000_000)
 func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt64(number)) }
 
 func entry(_ id: Int64, _ job: JobID, _ status: JobStatus, metadata: [UInt8]? = nil) -> OutboxEntry {
-  OutboxEntry(id: UpdateID(id), job: job, status: status, metadata: metadata)
+  OutboxEntry(id: UpdateID(id), job: job, status: status, metadata: metadata, storedAt: now)
 }
 
 func newJob(_ job: JobID, hash: [UInt8]? = nil) -> StoreOperation {

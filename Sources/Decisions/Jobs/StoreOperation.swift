@@ -4,7 +4,7 @@ import Messages
 public enum StoreOperation: Sendable, Hashable {
   case insertJob(NewJob)
   /// (job, status) is unique.
-  case insertUpdate(OutboxEntry, at: WallTime)
+  case insertUpdate(OutboxEntry)
   case setDispatching(JobID, Deadline)
   case setCommand(JobID, CommandRecord)
   case setExit(JobID, CommandExit)
@@ -77,6 +77,7 @@ public struct Deadline: Sendable, Hashable {
 /// A job as it comes back from the record.
 public struct StoredJob: Sendable, Hashable {
   public var job: JobID
+  public var receivedAt: WallTime
   public var phase: JobPhase
   public var statuses: JobStatusSet
   public var limitSeconds: Int
@@ -88,10 +89,11 @@ public struct StoredJob: Sendable, Hashable {
   public var bodyBytes: Int
 
   public init(
-    job: JobID, phase: JobPhase, statuses: JobStatusSet, limitSeconds: Int, deadline: Deadline?,
-    command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?, bodyBytes: Int = 0
+    job: JobID, receivedAt: WallTime, phase: JobPhase, statuses: JobStatusSet, limitSeconds: Int,
+    deadline: Deadline?, command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?, bodyBytes: Int = 0
   ) {
     self.job = job
+    self.receivedAt = receivedAt
     self.phase = phase
     self.statuses = statuses
     self.limitSeconds = limitSeconds

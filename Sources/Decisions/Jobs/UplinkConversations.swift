@@ -22,10 +22,11 @@ extension UplinkCore {
     case .stop(let step): stop(step, at: now)
     case .hookExited(let number, let exit): hookExited(number, exit, at: now)
     case .refuseJobs(let refuse): isDraining = refuse
+    case .restarts(let restarts): figures.restarts = restarts
     case .reload:
       // Comes back as `reloaded` from the loop, which holds the key.
       break
-    case .query(let number, let query): answer(number, query)
+    case .query(let number, let query): answer(number, query, at: now)
     }
   }
 
@@ -86,7 +87,7 @@ extension UplinkCore {
   /// A job that ended a while ago is remembered again, for a worker whose last acknowledgement was lost.
   mutating func jobLoaded(_ id: JobID, _ stored: StoredJob?, at now: Moment) {
     if jobs[id] == nil, let stored, stored.phase.hasTerminalStatus {
-      jobs[id] = Job(stored, deadline: nil)
+      jobs[id] = Job(stored, deadline: nil, at: now)
       remembered.append((id, now.boot + Self.memory))
     }
     let waiting = greetings.filter { $0.job == id }
@@ -158,8 +159,8 @@ extension UplinkCore {
     checkDisk(at: now.boot)
   }
 
-  private mutating func answer(_ number: UInt64, _ query: UplinkQuery) {
-    var report = UplinkReport(state: state)
+  private mutating func answer(_ number: UInt64, _ query: UplinkQuery, at now: Moment) {
+    var report = UplinkReport(state: state(at: now))
     switch query {
     case .status, .drain: break
     case .jobs:

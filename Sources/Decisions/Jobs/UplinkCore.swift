@@ -124,6 +124,7 @@ public struct UplinkCore: Sendable {
   }
 
   struct Job: Sendable {
+    var receivedAt: Instant
     var phase: JobPhase
     var statuses: JobStatusSet
     /// Statuses whose commit is not durable yet.
@@ -198,7 +199,9 @@ public struct UplinkCore: Sendable {
   var loading = false
   var queued: Int
   var dead: Int
-  var delivered = 0
+  var figures: Figures
+  /// Commits that are not durable yet, in the order in which they were asked for, and whether they write anything.
+  var commits = Deque<(askedAt: Instant, writes: Bool)>()
   var room: RecordRoom
   /// Dead letters that are on their way back into the outbox, or out of the record.
   var settling: Set<UpdateID> = []
@@ -223,6 +226,7 @@ public struct UplinkCore: Sendable {
     self.bootID = bootID
     dice = Dice(seed: seed)
     outbox = Outbox(window: settings.window)
+    figures = Figures(startedAt: now.wall)
     session = Session(heartbeatInterval: .seconds(settings.heartbeatSeconds), at: now.boot)
     nextUpdate = stored.nextUpdate
     queued = stored.queued
@@ -242,7 +246,7 @@ public struct UplinkCore: Sendable {
     nextNumber = (numbers.max() ?? 0) + 1
     for job in stored.jobs {
       let deadline = job.deadline?.instant(inBoot: bootID, at: now) ?? now.boot + allowedTime(job.limitSeconds)
-      jobs[job.job] = Job(job, deadline: deadline)
+      jobs[job.job] = Job(job, deadline: deadline, at: now)
       if let hash = job.signatureHash { signatures[hash] = job.job }
       if job.phase.hasTerminalStatus {
         remembered.append((job.job, now.boot + Self.memory))
@@ -264,6 +268,7 @@ public struct UplinkCore: Sendable {
     actions.append(.toSupervisor(.inventoryComplete))
     supervisorIsTold = true
     loadMore()
+    noteCommits(at: now.boot)
     return actions
   }
 
@@ -288,12 +293,14 @@ public struct UplinkCore: Sendable {
     case .reloaded(let settings): reloaded(settings, at: now)
     case .lost(let reason, let number):
       if number == connection { connectionLost(reason, disagreeing: false, at: now) }
-    case .committed(let what): committed(what, at: now)
+    case .committed(let what):
+      noteDurable(at: now.boot)
+      committed(what, at: now)
     case .loaded(let entries, let more): loaded(entries, more: more)
     case .bodyLoaded(let job, let body): bodyLoaded(job, body, at: now)
     case .jobLoaded(let job, let stored): jobLoaded(job, stored, at: now)
     case .deadLoaded(let question, let letters):
-      actions.append(.toSupervisor(.report(question, UplinkReport(state: state, dead: letters))))
+      actions.append(.toSupervisor(.report(question, UplinkReport(state: state(at: now), dead: letters))))
     case .deadFound(let request, let found): deadFound(request, found, at: now)
     case .expired(let count): expired(count, at: now.boot)
     case .disk(let isFull): diskChanged(isFull: isFull, at: now.boot)
@@ -306,7 +313,8 @@ public struct UplinkCore: Sendable {
     pumpSpecs()
     runHooks(at: now.boot)
     advanceStop(at: now)
-    tellState()
+    tellState(at: now)
+    noteCommits(at: now.boot)
     return actions
   }
 
@@ -332,23 +340,24 @@ public struct UplinkCore: Sendable {
     actions.append(.log(LogEntry(priority, event, text, job: job)))
   }
 
-  var state: UplinkState {
+  func state(at now: Moment) -> UplinkState {
     UplinkState(
       session: session.state.name, lastLoss: session.lastLoss, openJobs: room.openJobs, queued: queued,
-      inFlight: outbox.inFlight, delivered: delivered, dead: dead, bytes: room.bytes,
-      full: room.diskIsFull ? "disk" : isFull ? "record" : "", draining: isDraining)
+      queueAgeSeconds: queueAge(at: now).wholeSeconds, inFlight: outbox.inFlight, stored: figures.updatesStored,
+      delivered: figures.updatesDelivered, dead: dead, bytes: room.bytes, full: full, draining: isDraining)
   }
+
+  private var full: String { room.diskIsFull ? "disk" : isFull ? "record" : "" }
 
   /// The Supervisor shows it on the unit's status line: told when the session or the jobs change, not for
   /// each update.
-  private mutating func tellState() {
-    let state = state
-    if let last = lastTold, last.session == state.session, last.openJobs == state.openJobs,
-      last.dead == state.dead, last.queued == 0 || state.queued > 0, last.full == state.full,
-      last.draining == state.draining
+  private mutating func tellState(at now: Moment) {
+    if let last = lastTold, last.session == session.state.name, last.openJobs == room.openJobs,
+      last.dead == dead, last.queued == 0 || queued > 0, last.full == full, last.draining == isDraining
     {
       return
     }
+    let state = state(at: now)
     lastTold = state
     actions.append(.toSupervisor(.state(state)))
   }
@@ -361,9 +370,10 @@ extension JobPhase {
 
 extension UplinkCore.Job {
   /// As it comes back from the record.
-  init(_ stored: StoredJob, deadline: Instant?) {
+  init(_ stored: StoredJob, deadline: Instant?, at now: Moment) {
     self.init(
-      phase: stored.phase, statuses: stored.statuses, limitSeconds: stored.limitSeconds, deadline: deadline,
+      receivedAt: now.boot + .milliseconds(stored.receivedAt.milliseconds - now.wall.milliseconds), phase: stored.phase,
+      statuses: stored.statuses, limitSeconds: stored.limitSeconds, deadline: deadline,
       command: stored.command, exitStored: stored.exitStored, signatureHash: stored.signatureHash,
       bodyBytes: stored.bodyBytes)
   }

@@ -91,13 +91,15 @@ extension UplinkCore {
       log(.notice, .updateRetried, "the dead letter \(entry.status.name) is sent again by hand", job: entry.job)
     }
     actions.append(
-      .toSupervisor(.report(question, UplinkReport(state: state, done: done, refusals: refusals))))
+      .toSupervisor(.report(question, UplinkReport(state: state(at: now), done: done, refusals: refusals))))
   }
 
-  mutating func droppedDead(_ question: UInt64, _ letters: [UpdateID], _ refusals: [DeadLetterRefusal]) {
+  mutating func droppedDead(
+    _ question: UInt64, _ letters: [UpdateID], _ refusals: [DeadLetterRefusal], at now: Moment
+  ) {
     settling.subtract(letters)
     actions.append(
       .toSupervisor(
-        .report(question, UplinkReport(state: state, done: letters.count, refusals: refusals))))
+        .report(question, UplinkReport(state: state(at: now), done: letters.count, refusals: refusals))))
   }
 }

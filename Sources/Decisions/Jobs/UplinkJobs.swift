@@ -7,6 +7,7 @@ extension UplinkCore {
   mutating func requested(_ request: Request, at now: Moment) {
     let id = request.job
     guard !request.isKnown, jobs[id] == nil else {
+      figures.refused(.known)
       log(.warning, .jobRefused, "requested again; it starts nothing twice", job: id)
       return
     }
@@ -24,12 +25,12 @@ extension UplinkCore {
   }
 
   private mutating func accept(_ request: Request, at now: Moment) {
-    let entry = newEntry(request.job, .received, metadata: nil)
+    let entry = newEntry(request.job, .received, metadata: nil, at: now)
     // It must end even if it never comes to its dispatch, from which its time is counted anew.
     let deadline = now.boot + allowedTime(request.limitSeconds)
     note(deadline: deadline)
     jobs[request.job] = Job(
-      phase: .accepted, statuses: JobStatusSet(.received), uncommitted: JobStatusSet(.received),
+      receivedAt: now.boot, phase: .accepted, statuses: JobStatusSet(.received), uncommitted: JobStatusSet(.received),
       limitSeconds: request.limitSeconds, deadline: deadline, signatureHash: request.signatureHash,
       bodyBytes: request.body.count)
     room.openJobs += 1
@@ -38,7 +39,7 @@ extension UplinkCore {
     if let hash = request.signatureHash { signatures[hash] = request.job }
     actions.append(
       .commit(
-        [.insertJob(newJob(request, at: now)), .insertUpdate(entry, at: now.wall)],
+        [.insertJob(newJob(request, at: now)), .insertUpdate(entry)],
         then: .accepted(request.job, entry)))
     log(.info, .jobReceived, "job received", job: request.job)
   }
@@ -55,15 +56,15 @@ extension UplinkCore {
     job.body = []
     job.signatureHash = nil
     let metadata = StatusMetadata.rejected(reason: .invalidSignature, message: reason)
-    let entry = newEntry(request.job, .rejected, metadata: metadata)
+    let entry = newEntry(request.job, .rejected, metadata: metadata, at: now)
     jobs[request.job] = Job(
-      phase: .ended, statuses: JobStatusSet(.rejected), uncommitted: JobStatusSet(.rejected),
+      receivedAt: now.boot, phase: .ended, statuses: JobStatusSet(.rejected), uncommitted: JobStatusSet(.rejected),
       limitSeconds: request.limitSeconds, bodyBytes: 0)
     take(room: entry)
     remembered.append((request.job, now.boot + Self.memory))
     actions.append(
       .commit(
-        [.insertJob(job), .insertUpdate(entry, at: now.wall), .end(request.job, at: now.wall)],
+        [.insertJob(job), .insertUpdate(entry), .end(request.job, at: now.wall)],
         then: .refusedJob(entry)))
   }
 
@@ -78,6 +79,7 @@ extension UplinkCore {
 
   /// Answers `rejected` (busy) without a row.
   private mutating func turnAway(_ id: JobID, _ why: String, at now: Moment) {
+    figures.refused(.busy)
     guard session.isReady else {
       log(.notice, .jobRefused, "not taken (\(why)); the connection it came on is gone, and so is its answer", job: id)
       return
@@ -100,9 +102,11 @@ extension UplinkCore {
     room.bytes += entry.size
   }
 
-  mutating func newEntry(_ job: JobID, _ status: JobStatus, metadata: [UInt8]?) -> OutboxEntry {
+  private mutating func newEntry(
+    _ job: JobID, _ status: JobStatus, metadata: [UInt8]?, at now: Moment
+  ) -> OutboxEntry {
     defer { nextUpdate = nextUpdate.next }
-    return OutboxEntry(id: nextUpdate, job: job, status: status, metadata: metadata)
+    return OutboxEntry(id: nextUpdate, job: job, status: status, metadata: metadata, storedAt: now.wall)
   }
 
   // MARK: Dispatch
@@ -165,7 +169,8 @@ extension UplinkCore {
       actions.append(.toListener(listener, .refused(number, .jobClosed, text)))
       return
     }
-    let entry = OutboxEntry(id: nextUpdate, job: id, status: status, metadata: metadata)
+    let entry = OutboxEntry(
+      id: nextUpdate, job: id, status: status, metadata: metadata, storedAt: now.wall)
     guard mayStore(entry) else {
       hold(listener, entry)
       return
@@ -179,13 +184,13 @@ extension UplinkCore {
     jobs[entry.job]?.statuses.insert(JobStatusSet(entry.status))
     jobs[entry.job]?.uncommitted.insert(JobStatusSet(entry.status))
     take(room: entry)
-    guard entry.status.isTerminal else { return [.insertUpdate(entry, at: now.wall)] }
+    guard entry.status.isTerminal else { return [.insertUpdate(entry)] }
     room.openJobs -= 1
     room.bytes -= jobs[entry.job]?.bodyBytes ?? 0
     jobs[entry.job]?.phase = .ended
     jobs[entry.job]?.bodyBytes = 0
     remembered.append((entry.job, now.boot + Self.memory))
-    return [.insertUpdate(entry, at: now.wall), .end(entry.job, at: now.wall)]
+    return [.insertUpdate(entry), .end(entry.job, at: now.wall)]
   }
 
   mutating func commandExited(_ listener: ListenerID, _ id: JobID, _ exit: CommandExit, at now: Moment) {
@@ -196,7 +201,7 @@ extension UplinkCore {
     var operations: [StoreOperation] = job.exitStored ? [] : [.setExit(id, exit)]
     var entry: OutboxEntry?
     if !job.hasTerminal {
-      let terminal = newEntry(id, .hordeFailed, metadata: exitMetadata(exit))
+      let terminal = newEntry(id, .hordeFailed, metadata: exitMetadata(exit), at: now)
       operations += record(terminal, at: now)
       entry = terminal
       log(.warning, .jobEnded, "its command ended without a terminal status; horde_failed is reported", job: id)
@@ -222,7 +227,7 @@ extension UplinkCore {
     guard let job = jobs[id], !job.hasTerminal else { return }
     log(.warning, .jobEnded, "horde_failed (\(reason.rawValue)): \(message)", job: id)
     let metadata = StatusMetadata.hordeFailed(reason: reason, message: message)
-    let entry = newEntry(id, .hordeFailed, metadata: metadata)
+    let entry = newEntry(id, .hordeFailed, metadata: metadata, at: now)
     actions.append(.commit(record(entry, at: now), then: .ownTerminal(entry)))
   }
 
@@ -262,26 +267,29 @@ extension UplinkCore {
     case .nothing: break
     case .accepted(let id, let entry):
       became(durable: entry)
+      figures.jobsReceived += 1
       actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: .accepted))))
-    case .refusedJob(let entry): became(durable: entry)
+    case .refusedJob(let entry):
+      became(durable: entry)
+      figures.refused(.invalidSignature)
     case .dispatching(let id): actions.append(.loadBody(id))
     case .update(let listener, let number, let entry):
       became(durable: entry)
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
-      if entry.status.isTerminal { ended(entry.job) }
+      if entry.status.isTerminal { ended(entry, at: now) }
     case .cheat(let report): hooks.put(report, at: now.boot)
     case .alreadyStored(let listener, let number), .specs(let listener, let number):
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
     case .exit(let id, let listener, let entry):
       if let entry {
         became(durable: entry)
-        ended(id)
+        ended(entry, at: now)
       }
       if listeners[listener] != nil { actions.append(.toListener(listener, .exitStored)) }
       actions.append(.toSupervisor(.exitStored(id)))
     case .ownTerminal(let entry):
       became(durable: entry)
-      ended(entry.job)
+      ended(entry, at: now)
       actions.append(.toSupervisor(.stopCommand(entry.job)))
     case .buried(let id): outbox.buried(id)
     case .closed(let id):
@@ -296,13 +304,14 @@ extension UplinkCore {
     case .jobsClosed:
       actions.append(.toSupervisor(.stopped(.closeJobs)))
     case .revived(let question, let entries, let refusals): revived(question, entries, refusals, at: now)
-    case .droppedDead(let question, let letters, let refusals): droppedDead(question, letters, refusals)
+    case .droppedDead(let question, let letters, let refusals): droppedDead(question, letters, refusals, at: now)
     }
   }
 
   private mutating func became(durable entry: OutboxEntry) {
     jobs[entry.job]?.uncommitted.remove(JobStatusSet(entry.status))
     queued += 1
+    figures.updatesStored += 1
     log(.info, .updateStored, "stored \(entry.status.name)", job: entry.job)
     // While older updates wait in the record alone, this one is read with them in its turn.
     // A load that is under way has seen it: the record does one thing after the other.
@@ -314,7 +323,10 @@ extension UplinkCore {
     outbox.enqueue(entry)
   }
 
-  private mutating func ended(_ id: JobID) {
-    if let listener = jobs[id]?.listener { actions.append(.toListener(listener, .ended)) }
+  /// The terminal status of a job that was accepted is durable.
+  private mutating func ended(_ terminal: OutboxEntry, at now: Moment) {
+    guard let job = jobs[terminal.job] else { return }
+    figures.ended(terminal.status, after: now.boot - job.receivedAt)
+    if let listener = job.listener { actions.append(.toListener(listener, .ended)) }
   }
 }

@@ -42,7 +42,10 @@ extension UplinkCore {
     let inFlight = outbox.inFlight
     var what = "no connection to the facilitator"
     if case .ready(let since) = session.state {
+      figures.connectionsLost += 1
       what = "the connection to the facilitator is lost after \((now.boot - since).wholeSeconds) s"
+    } else if session.state != .closed {
+      figures.attemptsFailed += 1
     }
     let dead = outbox.connectionLost(disagreeing: disagreeing, at: now.boot)
     if let dead {
@@ -90,7 +93,8 @@ extension UplinkCore {
     switch outcome {
     case .delivered(let entry, let already):
       queued -= 1
-      delivered += 1
+      figures.updatesDelivered += 1
+      figures.deliveryTime.observe(now.wall - entry.storedAt)
       giveBack(room: entry)
       if already, !entry.outcomeUnknown {
         log(
@@ -105,6 +109,7 @@ extension UplinkCore {
         actions.append(.commit([.retire(entry.id, at: now.wall)], then: .nothing))
       }
     case .retry(let entry, let at, let error):
+      figures.updatesRetried += 1
       log(
         .warning, .updateRetried,
         "the facilitator refused \(entry.status.name) (\(error.type)): \(error.message); "
@@ -126,6 +131,7 @@ extension UplinkCore {
   private mutating func bury(_ entry: OutboxEntry, _ why: String, at now: Moment) {
     queued -= 1
     dead += 1
+    figures.updatesDead += 1
     log(.error, .updateDead, "\(entry.status.name) is set aside as a dead letter: \(why)", job: entry.job)
     let bury = StoreOperation.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)
     if entry.status.isTerminal {

@@ -32,7 +32,9 @@ extension UplinkCore {
 
   mutating func ponged(_ number: UInt64) {
     session.ponged()
-    drop(specs.ponged(number))
+    let arrived = specs.ponged(number)
+    figures.specsDelivered += arrived.count
+    drop(arrived)
   }
 
   mutating func specsLost(disagreeing: Bool) {

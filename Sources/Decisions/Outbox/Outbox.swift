@@ -124,6 +124,11 @@ public struct Outbox: Sendable {
     return true
   }
 
+  /// When the oldest of the updates that wait here was put on record. Looks at every job.
+  public var oldestStoredAt: WallTime? {
+    lanes.values.compactMap(\.entries.first).min { $0.id < $1.id }?.storedAt
+  }
+
   /// How many updates of a job wait here.
   public func queued(_ job: JobID) -> Int { lanes[job]?.entries.count ?? 0 }
 

@@ -17,6 +17,8 @@ public struct OutboxEntry: Sendable, Hashable {
   public var status: JobStatus
   /// JSON, or nil for null.
   public var metadata: [UInt8]?
+  /// When it was put on record.
+  public var storedAt: WallTime
   /// How often the facilitator has refused it.
   public var attempts: Int
   /// It was sent before and the answer never came: the facilitator may have it.
@@ -28,11 +30,14 @@ public struct OutboxEntry: Sendable, Hashable {
   /// Connections that were lost at once with it alone in flight.
   var lossesAlone = 0
 
-  public init(id: UpdateID, job: JobID, status: JobStatus, metadata: [UInt8]?, attempts: Int = 0) {
+  public init(
+    id: UpdateID, job: JobID, status: JobStatus, metadata: [UInt8]?, storedAt: WallTime, attempts: Int = 0
+  ) {
     self.id = id
     self.job = job
     self.status = status
     self.metadata = metadata
+    self.storedAt = storedAt
     self.attempts = attempts
   }
 

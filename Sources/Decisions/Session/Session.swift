@@ -20,6 +20,9 @@ public struct Session: Sendable {
     /// Given up for good: the service stops.
     case closed
 
+    /// The names of all states, in the order of a connection's life.
+    static let names = ["waiting", "connecting", "authenticating", "ready", "closed"]
+
     public var name: String {
       switch self {
       case .waiting: "waiting"

@@ -43,6 +43,7 @@ extension SupervisorCore {
     case .ready:
       uplink.becameReady(at: now)
       log(.info, .childReady, "uplink is ready", child: .uplink)
+      tellRestarts()
       announceReady()
       resumeStop()
     case .pong(_, let age): uplinkAnswered(uncommitted: .milliseconds(Int64(clamping: age)), at: now)

@@ -109,6 +109,7 @@ public struct SupervisorCore: Sendable {
   var reload: Reload?
   /// No new jobs are taken, until a person says otherwise or the service restarts.
   var isDraining = false
+  var restarts = ChildRestarts()
   /// Questions of hordelinkctl that Uplink has not answered yet, with the time by which it must have.
   var questions: [UInt64: Instant] = [:]
   var actions: [Action] = []
@@ -216,6 +217,7 @@ public struct SupervisorCore: Sendable {
     case .restart(let delay):
       let when = delay == .zero ? "at once" : "in \(delay.wholeMilliseconds) ms"
       actions.append(.log(entry(.warning, .childDied, "; its successor starts \(when)")))
+      countRestart(of: key)
       if key == .uplink, stage == .running { uplinkFailed(reason ?? exit.description) }
     case .passUp:
       actions.append(

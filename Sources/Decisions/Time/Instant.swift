@@ -38,6 +38,10 @@ public struct WallTime: Sendable, Hashable {
   public static func - (time: WallTime, duration: Duration) -> WallTime {
     WallTime(milliseconds: time.milliseconds - Int64(duration.wholeMilliseconds))
   }
+
+  public static func - (left: WallTime, right: WallTime) -> Duration {
+    .milliseconds(left.milliseconds - right.milliseconds)
+  }
 }
 
 /// Both clocks at one moment.

@@ -1,0 +1,32 @@
+import Messages
+
+// What is counted, and how it is told.
+extension UplinkCore {
+  /// Everything that is counted and measured, as an OpenMetrics text.
+  public func openMetrics(at now: Moment) -> String { figures.text(state(at: now), queueAge: queueAge(at: now)) }
+
+  /// Whether updates are accepted and kept, and a text that says so to a person. That the facilitator is away is no
+  /// illness of ours.
+  public var health: (isWell: Bool, text: String) {
+    let facilitator = "facilitator: \(session.state.name)\n"
+    if isFull { return (false, "\(whyFull); new jobs are rejected and workers wait\n\(facilitator)") }
+    return (true, "ok\n\(facilitator)")
+  }
+
+  /// Since when the oldest of the updates that wait is stored; zero when none waits.
+  func queueAge(at now: Moment) -> Duration { max(.zero, outbox.oldestStoredAt.map { now.wall - $0 } ?? .zero) }
+
+  /// When the oldest commit that is not durable yet was asked for.
+  public var oldestCommit: Instant? { commits.first?.askedAt }
+
+  /// What was decided now is measured from now on.
+  mutating func noteCommits(at now: Instant) {
+    for case .commit(let operations, _) in actions { commits.append((now, !operations.isEmpty)) }
+  }
+
+  /// The first of those that were asked for is durable. What writes nothing only waits its turn.
+  mutating func noteDurable(at now: Instant) {
+    guard let (askedAt, writes) = commits.popFirst(), writes else { return }
+    figures.commitTime.observe(now - askedAt)
+  }
+}
