@@ -239,6 +239,11 @@ let package = Package(
         "WorkerClient",
       ], path: "Tests/Faults/Tests", swiftSettings: strict),
     .testTarget(
+      name: "SystemdTests",
+      dependencies: [
+        "TestSupport", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "WorkerClient",
+      ], path: "Tests/Systemd", swiftSettings: strict),
+    .testTarget(
       name: "SimulationTests", dependencies: ["TestSupport", "Simulation"], swiftSettings: strict),
     .testTarget(
       name: "StoreTests", dependencies: ["CSQLite", "Decisions", "Messages", "Store"], swiftSettings: strict),

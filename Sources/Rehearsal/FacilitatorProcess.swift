@@ -24,12 +24,18 @@ public final class FacilitatorProcess {
   public private(set) var events: [FacilitatorEvent] = []
 
   /// Starts it with machine-readable events, at a free port of the loopback interface.
-  init(programs: String, arguments: [String], log: Descriptor) throws(SystemError) {
+  ///
+  /// - Parameters:
+  ///   - wrapper: a command that runs the one behind it, as nsenter does.
+  ///   - log: where its stderr goes.
+  public init(
+    programs: String, arguments: [String], wrapper: [String] = [], log: Descriptor
+  ) throws(SystemError) {
     let stdin = try Files.pipe()
     let stdout = try Files.pipe()
-    let program = programs + "/hordelink-dev-facilitator"
+    let command = wrapper + [programs + "/hordelink-dev-facilitator", "--json"] + arguments
     var request = SpawnRequest(
-      executable: program, arguments: [program, "--json"] + arguments,
+      executable: command[0], arguments: command,
       environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"])
     try stdin.reading.setNonBlocking(false)
     request.standardInput = stdin.reading

@@ -23,3 +23,9 @@ public struct Vector: Sendable, CustomTestStringConvertible {
 }
 
 public func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+/// Where this repository lies, without a slash at its end.
+public let repositoryRoot: String = {
+  let root = URL(filePath: #filePath).resolvingSymlinksInPath().appending(path: "../../..").standardizedFileURL.path
+  return root.hasSuffix("/") ? String(root.dropLast()) : root
+}()

@@ -1,0 +1,227 @@
+import Glibc
+import JSON
+import Messages
+import Platform
+import Rehearsal
+import Stage
+import Testing
+import WorkerClient
+
+/// The installed package under a real systemd.
+@Suite(.serialized, .onMachine) enum SystemdTests {}
+
+extension SystemdTests {
+  @Suite struct Units {
+    @Test func theUnitsAreRightAndTight() throws {
+      let machine = try #require(OnMachine.machine)
+      for unit in ["hordelink.service", "hordelink@one.service"] {
+        let verified = try machine.run("systemd-analyze", "verify", "/usr/lib/systemd/system/\(unit)")
+        #expect(verified.code == 0 && verified.text.isEmpty, "\(verified.text)")
+        // In tenths: 15 is 1.5.
+        let security = try machine.run("systemd-analyze", "security", "--threshold=15", unit)
+        #expect(security.code == 0, "\(security.text.split(separator: "\n").last ?? "")")
+      }
+    }
+
+    @Test func aWrongConfigurationIsNamedAndNotTriedAgain() throws {
+      try Service.with(settings: ["jobs": "max_opne = 3"], started: false) { service in
+        #expect(try service.machine.run("systemctl", "start", "hordelink").code != 0)
+        #expect(try service.property("ExecMainStatus") == "78")
+        #expect(try service.property("ActiveState") == "failed")
+        #expect(try service.property("NRestarts") == "0")
+        let said = try service.journal("-u", "hordelink").compactMap { $0["MESSAGE"]?.stringValue }
+        #expect(said.contains { $0.hasPrefix("/etc/hordelink/hordelink.toml:") && $0.contains("max_opne") }, "\(said)")
+      }
+    }
+
+    @Test func aJobsStoryIsInTheJournal() throws {
+      try Service.with { service in
+        #expect(try service.property("ActiveState") == "active")
+        let job = try service.startJob()
+        for status in reported { try service.worker(job).acknowledged(status) }
+        try service.expectAccepted(job, [.received] + reported)
+        try service.machine.until("the status line") {
+          try service.property("StatusText").hasPrefix("facilitator ready; 0 jobs open")
+        }
+        let story = try service.journal("JOB_UUID=\(job)")
+        let messages = story.compactMap { $0["MESSAGE"]?.stringValue }
+        for part in ["job received", "stored accepted", "the facilitator accepted completed", "command started"] {
+          #expect(messages.contains(part), "\(messages)")
+        }
+        #expect(story.allSatisfy { $0["MESSAGE_ID"] != nil && $0["_SYSTEMD_UNIT"]?.stringValue == "hordelink.service" })
+        let children = try service.journal("CHILD=listener", "JOB_UUID=\(job)")
+        #expect(!children.isEmpty && children.allSatisfy { $0["CHILD_PID"] != nil && $0["GENERATION"] != nil })
+        let explained = try service.machine.run("journalctl", "-x", "--no-pager", "JOB_UUID=\(job)").text
+        #expect(explained.contains("Defined-By: hordelink"), "\(explained)")
+      }
+    }
+
+    @Test func nobodyElseGetsIn() throws {
+      try Service.with { service in
+        let job = try service.startJob()
+        let machine = service.machine
+        let connect = """
+          import socket, sys
+          with socket.socket(socket.AF_UNIX) as s:
+              s.connect(sys.argv[1])
+              s.sendall(bytes([0, 0, 0, 1, 0xc1]))
+              print(s.recv(1000))
+          """
+        func attempt(_ socket: String, groups: String...) throws -> Machine.Result {
+          let path = "/run/hordelink/" + socket
+          return try machine.run(
+            "setpriv", "--reuid=nobody", "--regid=nogroup", groups.isEmpty ? "--clear-groups" : "--groups=\(groups[0])",
+            "python3", "-c", connect, path)
+        }
+        for socket in ["jobs/\(job)/worker.sock", "specs.sock", "control.sock", "uplink.sock"] {
+          let stranger = try attempt(socket)
+          #expect(stranger.code != 0 && stranger.text.contains("PermissionError"), "\(stranger.text)")
+        }
+        // A member of the group reaches the workers' sockets and no other.
+        for socket in ["jobs/\(job)/worker.sock", "specs.sock"] {
+          #expect(try attempt(socket, groups: "hordelink").text.contains("malformed"))
+        }
+        for socket in ["control.sock", "uplink.sock"] {
+          #expect(try attempt(socket, groups: "hordelink").text.contains("PermissionError"))
+        }
+      }
+    }
+
+    @Test func whateverIsKilledComesBackAndNothingIsLost() throws {
+      try Service.with { service in
+        let job = try service.startJob()
+        let worker = service.worker(job)
+        var refused: [SystemError] = []
+        worker.onRetry = { if [ECONNREFUSED, ENOENT].contains($0.code) { refused.append($0) } }
+        try worker.acknowledged(.accepted)
+        var victim = try service.readyChild("listener", job: job)
+        _ = try service.machine.run("kill", "-9", "\(victim)").checked()
+        try worker.acknowledged(.executorReady)
+        victim = try service.readyChild("uplink")
+        _ = try service.machine.run("kill", "-9", "\(victim)").checked()
+        try worker.acknowledged(.volumesReady)
+        let before = try service.property("MainPID")
+        _ = try service.machine.run("kill", "-9", before).checked()
+        // Told while nobody is there: the socket is, and it waits.
+        try worker.acknowledged(.executionDone)
+        #expect(try service.property("MainPID") != before)
+        #expect(try service.property("NRestarts") == "1")
+        try worker.acknowledged(.completed)
+        try service.expectAccepted(job, [.received] + reported)
+        #expect(refused.isEmpty)
+      }
+    }
+
+    @Test func aSupervisorThatHangsIsReplacedByTheWatchdog() throws {
+      try Service.with(started: false) { service in
+        try service.dropIn("WatchdogSec=2\nTimeoutAbortSec=1")
+        try service.start()
+        let job = try service.startJob()
+        let before = try service.property("MainPID")
+        _ = try service.machine.run("kill", "-STOP", before).checked()
+        for status in reported { try service.worker(job).acknowledged(status) }
+        try service.expectAccepted(job, [.received] + reported)
+        try service.machine.until("a new Supervisor") {
+          try service.property("MainPID") != before && service.property("ActiveState") == "active"
+        }
+        let said = try service.journal("_PID=1", "UNIT=hordelink.service").compactMap { $0["MESSAGE"]?.stringValue }
+        #expect(said.contains { $0.contains("Watchdog timeout") })
+      }
+    }
+
+    @Test func aStopEndsTheJobsThatRanHereAndLeavesNothingBehind() throws {
+      try Service.with(settings: ["dispatch": "command = [\"/bin/sleep\", \"600\"]\nstop_seconds = 1"]) { service in
+        let job = try service.startJob()
+        try service.machine.until("the command runs") {
+          try service.children().contains { $0.name == "command" }
+        }
+        _ = try service.machine.run("systemctl", "stop", "hordelink").checked()
+        #expect(try service.property("Result") == "success")
+        try service.expectAccepted(job, [.received, .hordeFailed])
+        #expect(access(service.machine.outside("/run/hordelink"), F_OK) != 0)
+        #expect(try service.machine.run("pgrep", "-u", "hordelink").code == 1)
+      }
+    }
+
+    @Test func aReloadIsWaitedForAndAppliesWhatCanChange() throws {
+      try Service.with { service in
+        let before = try service.property("MainPID")
+        _ = try service.startJob()
+        _ = try service.machine.run(
+          "sed", "-i", "s/^\\[jobs\\]/[jobs]\\nmax_open = 1/", "/etc/hordelink/hordelink.toml"
+        ).checked()
+        let count = service.facilitator.events.count
+        _ = try service.machine.run("systemctl", "reload", "hordelink").checked()
+        try service.waitUntilConnected(from: count)
+        #expect(try service.property("MainPID") == before)
+        #expect(try service.property("ActiveState") == "active")
+        let second = JobID.random()
+        try service.facilitator.sendJob(second)
+        try service.expectAccepted(second, [.rejected])
+      }
+    }
+
+    @Test func aFullDiskHoldsWorkersUntilThereIsRoom() throws {
+      try Service.with(started: false) { service in
+        let state = "/var/lib/hordelink"
+        try service.machine.run("mkdir", "-p", state)
+        _ = try service.machine.run("mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", state).checked()
+        defer { _ = try? service.machine.run("sh", "-c", "systemctl stop hordelink; umount \(state)") }
+        try service.start()
+        let job = try service.startJob()
+        try service.worker(job).acknowledged(.accepted)
+        _ = try service.machine.run("sh", "-c", "cat /dev/zero > \(state)/filler 2>/dev/null; true").checked()
+        // They wait for room, and are acknowledged when there is some.
+        let socket = service.workerSocket(job)
+        let answers = Mailbox<WorkerClient.Answer>()
+        try BackgroundThread.start {
+          let worker = WorkerClient(socketPath: socket, job: job, patienceMilliseconds: 100_000)
+          for status in reported.dropFirst() { if let answer = try? worker.send(status) { answers.put(answer) } }
+          answers.close()
+        }
+        try service.machine.until("the status line says it") {
+          try service.property("StatusText").contains("the disk is full")
+        }
+        let second = JobID.random()
+        try service.facilitator.sendJob(second)
+        try service.expectAccepted(second, [.rejected])
+        try service.machine.run("rm", state + "/filler")
+        #expect(answers.takeUntilClosed() == reported.dropFirst().map { _ in .stored })
+        try service.expectAccepted(job, [.received] + reported)
+        try service.machine.until("the status line says it no more") {
+          try !service.property("StatusText").contains("full")
+        }
+        let third = try service.startJob()
+        try service.worker(third).acknowledged(.accepted)
+      }
+    }
+
+    @Test func aDamagedRecordLeavesTheServiceUpAndDegraded() throws {
+      try Service.with(started: false) { service in
+        let file = "/var/lib/hordelink/hordelink.db"
+        try service.machine.run("mkdir", "-p", "/var/lib/hordelink")
+        try service.machine.write("this is no database, whatever its name says", to: file)
+        _ = try service.machine.run("systemctl", "start", "hordelink").checked()
+        #expect(try service.property("ActiveState") == "active")
+        #expect(try service.property("StatusText").hasPrefix("degraded: uplink"))
+        let before = service.facilitator.events.count
+        _ = try service.machine.run("rm", file).checked()
+        try service.waitUntilConnected(from: before)
+        try service.machine.until("it is well again") { try !service.property("StatusText").contains("degraded") }
+      }
+    }
+
+    @Test func aSecondInstanceLivesBesideTheFirst() throws {
+      try Service.with { first in
+        try Service.with(unit: "hordelink@other") { second in
+          for service in [first, second] {
+            let job = try service.startJob()
+            for status in reported { try service.worker(job).acknowledged(status) }
+            try service.expectAccepted(job, [.received] + reported)
+          }
+        }
+        #expect(try first.property("ActiveState") == "active")
+      }
+    }
+  }
+}
