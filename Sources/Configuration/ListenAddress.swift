@@ -6,6 +6,8 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
   public let port: Int
   /// Whether `host` is an IPv6 address.
   public let isIPv6: Bool
+  /// Whether `host` is this machine only: 127.0.0.0/8 or ::1.
+  public let isLoopback: Bool
 
   /// Reads `ADDRESS:PORT`, with an IPv6 address in brackets.
   public init(_ text: String) throws(InvalidText) {
@@ -19,6 +21,7 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
     host = address.host
     self.port = port
     isIPv6 = address.kind == .ipv6
+    isLoopback = address.isLoopback
   }
 
   /// `ADDRESS:PORT`, with an IPv6 address in brackets.

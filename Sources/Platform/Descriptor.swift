@@ -21,6 +21,11 @@ public final class Descriptor: Sendable {
     try check("fcntl", "descriptor \(number)") { fcntl(number, F_SETFD, FD_CLOEXEC) }
   }
 
+  /// Another descriptor for the same open file, for an owner who closes it itself.
+  public func duplicate() throws(SystemError) -> Int32 {
+    try check("fcntl", "descriptor \(number)") { fcntl(number, F_DUPFD_CLOEXEC, Int32(0)) }
+  }
+
   /// Another descriptor for the same open file, numbered 64 or higher so that it collides with none that a
   /// spawned child is to find at a fixed number.
   func duplicatedHigh() throws(SystemError) -> Descriptor {

@@ -125,7 +125,9 @@ enum ConfigurationCheck {
     if let mode = try? Files.mode(file), let warning = HotkeyFile.warning(path: file, mode: mode) {
       remarks.append(warning)
     }
-    if configuration.lines["metrics.listen"] != nil { remarks.append("metrics.listen has no effect in this release") }
+    if let listen = configuration.metrics?.listen, !listen.isLoopback {
+      remarks.append("metrics.listen = \(listen): anybody who reaches it can read the figures; they name no job")
+    }
     return remarks
   }
 }

@@ -8,11 +8,16 @@ final class AcceptRest: ChannelInboundHandler {
   typealias InboundIn = any Channel
 
   private let logger: Logger
+  private let whose: String
 
-  init(_ logger: Logger) { self.logger = logger }
+  /// - Parameter whose: what the connections are for, for the journal.
+  init(_ logger: Logger, _ whose: String) {
+    self.logger = logger
+    self.whose = whose
+  }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    logger.error("no connection of a Listener can be accepted: \(error); tried again in a second")
+    logger.error("no connection \(whose) can be accepted: \(error); tried again in a second")
     let channel = context.channel
     // It fails for a channel that is closed, which accepts nothing any more.
     channel.setOption(.autoRead, value: false).whenFailure { _ in }

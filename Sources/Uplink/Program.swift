@@ -99,7 +99,7 @@ enum Program {
     ServerBootstrap(group: loop)
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(AcceptRest(logger))
+          try channel.pipeline.syncOperations.addHandler(AcceptRest(logger, "of a Listener"))
         }
       }
       .childChannelInitializer { channel in

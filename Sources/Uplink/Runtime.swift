@@ -30,6 +30,7 @@ final class Runtime {
   private var listeners: [ConnectionID: any NIOCore.Channel] = [:]
   private var nextListener: UInt64 = 1
   private var facilitator: FacilitatorConnection?
+  private var figures: FiguresServer?
   private var unflushed: [ObjectIdentifier: any NIOCore.Channel] = [:]
   private var events = Deque<UplinkCore.Event>()
   private var busy = false
@@ -78,6 +79,23 @@ final class Runtime {
     for action in core.start(at: Self.now) { carryOut(action) }
     busy = false
     post(.timeReached)
+    if let address = settings.metrics {
+      figures = FiguresServer(at: address, loop: loop, logger: logger) { [self] in page($0) }
+      figures?.start()
+    }
+  }
+
+  /// What is served to whoever watches this Uplink.
+  private func page(_ path: String) -> FiguresPage? {
+    switch path {
+    case "/metrics":
+      return FiguresPage(
+        type: "application/openmetrics-text; version=1.0.0; charset=utf-8", text: core.openMetrics(at: Self.now))
+    case "/healthz":
+      let (isWell, text) = core.health
+      return FiguresPage(isWell: isWell, type: "text/plain; charset=utf-8", text: text)
+    default: return nil
+    }
   }
 
   // MARK: Events
