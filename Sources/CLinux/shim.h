@@ -18,6 +18,9 @@ extern int pipe2(int ends[2], int flags);
 // memfd_create(2)
 extern int memfd_create(const char *name, unsigned int flags);
 enum { MEMFD_CLOSE_ON_EXEC = 1 };
+// signalfd(2), without <sys/signalfd.h>, whose types Swift's Glibc module has as well
+extern int signalfd(int fd, const sigset_t *mask, int flags);
+enum { SIGNALFD_CLOEXEC = 02000000 };
 // posix_spawn(3), glibc 2.34 and later
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 // posix_spawn(3), glibc 2.29 and later

@@ -13,7 +13,7 @@ struct ControlCommand: ParsableCommand {
     discussion: ControlFailure.help,
     subcommands: [
       StatusCommand.self, JobsCommand.self, QueueCommand.self, DeadCommand.self, SendCommand.self, DrainCommand.self,
-      BackupCommand.self,
+      BackupCommand.self, TopCommand.self,
     ])
 
   @OptionGroup var location: Location
@@ -28,8 +28,8 @@ struct StatusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Shows the facilitator connection, the queue, and every process.",
     discussion: """
-      The JSON object has `uplink`, null while Uplink does not answer, else {session, last_loss, open_jobs, queued, \
-      in_flight, delivered, dead, record_bytes, full, draining}, and `children`, a list of {name, job, pid, \
+      The JSON object has `uplink`, null while Uplink does not answer, which is exit code 75, else {session, last_loss, open_jobs, queued, \
+      queue_age_seconds, in_flight, stored, delivered, dead, record_bytes, full, draining}, and `children`, a list of {name, job, pid, \
       generation, state, seconds_in_state, restarts_last_hour, last_death}. full is "record" or "disk" while updates \
       wait for room. last_loss, full, job, pid and last_death are null when there is none.
 
@@ -40,10 +40,14 @@ struct StatusCommand: ParsableCommand {
   @OptionGroup var output: JSONOption
 
   func run() throws {
+    var isAnswered = false
     try reportingFailure { () throws(ControlFailure) in
       let report = try Question.ask(.status, in: location.resolve())
       print(output.json ? ReportJSON.status(report) : ReportText.status(report))
+      isAnswered = report.uplink != nil
     }
+    // It is said above; a script must not take it for a service that works.
+    if !isAnswered { throw ArgumentParser.ExitCode(ControlFailure.Kind.noAnswer.rawValue) }
   }
 }
 
@@ -51,7 +55,8 @@ struct JobsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "jobs", abstract: "Lists the open jobs.",
     discussion: """
-      The JSON object has `uplink` as in `status`, and `jobs`, a list of {job, phase, queued, statuses}. Both are \
+      The JSON object has `uplink` as in `status`, and `jobs`, a list of {job, phase, seconds, queued, statuses}, \
+      the statuses in the order in which they were stored. Both are \
       null while Uplink does not answer, which is exit code 75.
 
       \(ControlFailure.help)

@@ -33,6 +33,7 @@ enum ReportJSON {
         [
           JSONMember("job", .string(job.job.description)),
           JSONMember("phase", .string(job.phase.name)),
+          JSONMember("seconds", .integer(job.seconds)),
           JSONMember("queued", .integer(job.queued)),
           JSONMember("statuses", .array(job.statuses.map { .string($0.name) })),
         ]
@@ -97,7 +98,9 @@ enum ReportJSON {
         JSONMember("last_loss", nonEmpty(state.lastLoss)),
         JSONMember("open_jobs", .integer(state.openJobs)),
         JSONMember("queued", .integer(state.queued)),
+        JSONMember("queue_age_seconds", .integer(state.queueAgeSeconds)),
         JSONMember("in_flight", .integer(state.inFlight)),
+        JSONMember("stored", .integer(state.stored)),
         JSONMember("delivered", .integer(state.delivered)),
         JSONMember("dead", .integer(state.dead)),
         JSONMember("record_bytes", .integer(state.bytes)),

@@ -19,14 +19,16 @@ enum ReportText {
         TextTable.duration(seconds: child.seconds), "\(child.restartsLastHour)", child.lastDeath,
       ])
     }
-    return (report.uplink.map { lines($0.state) } ?? uplinkIsSilent) + "\n\n" + table.text
+    return (report.uplink.map { state($0.state) } ?? uplinkIsSilent) + "\n\n" + table.text
   }
 
-  private static func lines(_ state: UplinkState) -> String {
+  /// The connection, the queue, the jobs and what is full.
+  static func state(_ state: UplinkState) -> String {
+    let oldest = state.queued > 0 ? " (oldest \(TextTable.duration(seconds: state.queueAgeSeconds)))" : ""
     let loss = state.session == "ready" || state.lastLoss.isEmpty ? "" : "; last lost: \(state.lastLoss)"
     return """
       facilitator  \(Terminal.printable(state.session + loss))
-      queue        \(state.queued) queued, \(state.inFlight) in flight, \(state.delivered) delivered, \
+      queue        \(state.queued) queued\(oldest), \(state.inFlight) in flight, \(state.delivered) delivered, \
       \(state.dead) dead
       jobs         \(state.openJobs) open\(state.draining ? "; draining: no new ones are taken" : "")\(full(state))
       """
@@ -65,10 +67,10 @@ enum ReportText {
 
   static func jobs(_ report: UplinkReport) -> String {
     guard !report.jobs.isEmpty else { return "no job is open" }
-    var table = TextTable([("JOB", .left), ("PHASE", .left), ("QUEUED", .right), ("STATUSES", .left)])
+    var table = TextTable([("JOB", .left), ("AGE", .right), ("QUEUED", .right), ("PHASE", .left), ("STATUSES", .left)])
     for job in report.jobs {
       table.add([
-        job.job.description, job.phase.name, "\(job.queued)",
+        job.job.description, TextTable.duration(seconds: job.seconds), "\(job.queued)", job.phase.name,
         job.statuses.map(\.name).joined(separator: " "),
       ])
     }

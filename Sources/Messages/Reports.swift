@@ -111,26 +111,30 @@ public struct UplinkState: MessagePart, Hashable {
 public struct JobReport: MessagePart, Hashable {
   public var job: JobID
   public var phase: JobPhase
-  /// The statuses stored so far.
+  /// Since its request came.
+  public var seconds: Int
+  /// The statuses stored so far, in their order.
   public var statuses: [JobStatus]
   public var queued: Int
 
-  public init(job: JobID, phase: JobPhase, statuses: [JobStatus], queued: Int) {
+  public init(job: JobID, phase: JobPhase, seconds: Int, statuses: [JobStatus], queued: Int) {
     self.job = job
     self.phase = phase
+    self.seconds = seconds
     self.statuses = statuses
     self.queued = queued
   }
 
   public var fields: [MessagePackValue] {
     [
-      .job(job), .int(Int64(phase.rawValue)), .array(statuses.map { .status($0) }), .int(queued),
+      .job(job), .int(Int64(phase.rawValue)), .int(seconds), .array(statuses.map { .status($0) }), .int(queued),
     ]
   }
 
   public init(fields: inout FieldReader) throws(FrameError) {
     job = try fields.job("job")
     phase = try fields.next("phase") { $0.raw(JobPhase.init(rawValue:)) }
+    seconds = try fields.int("seconds")
     statuses = try fields.next("statuses") { value in
       guard case .array(let values) = value else { return nil }
       let statuses = values.compactMap { $0.raw(JobStatus.init(rawValue:)) }

@@ -16,7 +16,7 @@ public enum ProcessTable {
   }
 
   /// The fields of /proc/PID/stat from the third one on.
-  private static func statFields(of pid: pid_t) -> [String]? {
+  static func statFields(of pid: pid_t) -> [String]? {
     guard let stat = try? Files.read("/proc/\(pid)/stat", limit: 4096),
       // The name, which may hold anything, ends at the last parenthesis; field 3 follows it.
       let end = stat.lastIndex(of: UInt8(ascii: ")"))

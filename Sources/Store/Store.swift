@@ -107,7 +107,7 @@ public final class Store {
       """
       SELECT uuid, phase, limit_seconds, deadline_boot, deadline_boot_id, deadline_wall, command_pid,
         command_start, command_boot_id, exit_stored, signature_hash,
-        (SELECT sum(1 << status) FROM updates WHERE job = jobs.id), coalesce(length(body), 0), received_at
+        (SELECT group_concat(status) FROM (SELECT status FROM updates WHERE job = jobs.id ORDER BY id)), coalesce(length(body), 0), received_at
       FROM jobs WHERE \(condition) ORDER BY id
       """)
     try rows.bind(values)
@@ -121,7 +121,7 @@ public final class Store {
       jobs.append(
         StoredJob(
           job: job, receivedAt: WallTime(milliseconds: rows.integer(13)), phase: phase,
-          statuses: JobStatusSet(rawValue: UInt16(clamping: rows.integer(11))),
+          statuses: rows.text(11).split(separator: ",").compactMap { UInt8($0).flatMap(JobStatus.init(rawValue:)) },
           limitSeconds: Int(rows.integer(2)), deadline: deadline(rows), command: command(rows),
           exitStored: rows.integer(9) != 0, signatureHash: rows.blob(10), bodyBytes: Int(rows.integer(12))))
     }

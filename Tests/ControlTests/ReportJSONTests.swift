@@ -6,8 +6,8 @@ import Testing
 /// What scripts read: the names are a promise, so they stand here in full.
 @Suite struct ReportJSONTests {
   private let uplink =
-    #""uplink":{"session":"waiting","last_loss":"say \"no\"","open_jobs":2,"queued":12,"in_flight":3,"#
-    + #""delivered":456,"dead":1,"record_bytes":0,"full":null,"draining":false}"#
+    #""uplink":{"session":"waiting","last_loss":"say \"no\"","open_jobs":2,"queued":12,"#
+    + #""queue_age_seconds":75,"in_flight":3,"stored":470,"delivered":456,"dead":1,"record_bytes":0,"full":null,"draining":false}"#
   private let report = UplinkReport(state: someState(session: "waiting", lastLoss: #"say "no""#))
 
   @Test func status() {
@@ -25,11 +25,12 @@ import Testing
     var report = report
     report.jobs = [
       JobReport(
-        job: try #require(JobID(jobText)), phase: .ended, statuses: [.received, .failed], queued: 2)
+        job: try #require(JobID(jobText)), phase: .ended, seconds: 9, statuses: [.received, .failed], queued: 2)
     ]
     #expect(
       ReportJSON.jobs(report)
-        == "{" + uplink + #","jobs":[{"job":"11111111-2222-4333-8444-555555555555","phase":"ended","queued":2,"#
+        == "{" + uplink
+        + #","jobs":[{"job":"11111111-2222-4333-8444-555555555555","phase":"ended","seconds":9,"queued":2,"#
         + #""statuses":["received","failed"]}]}"#)
     #expect(ReportJSON.jobs(nil) == #"{"uplink":null,"jobs":null}"#)
   }

@@ -10,7 +10,7 @@ import Testing
     #expect(
       ReportText.status(report) == """
         facilitator  ready
-        queue        12 queued, 3 in flight, 456 delivered, 1 dead
+        queue        12 queued (oldest 1m 15s), 3 in flight, 456 delivered, 1 dead
         jobs         2 open
 
         NAME      JOB                                    PID  GENERATION  STATE     SINCE  RESTARTS/H  LAST DEATH
@@ -52,14 +52,14 @@ import Testing
     let report = UplinkReport(
       state: someState(),
       jobs: [
-        JobReport(job: job, phase: .dispatching, statuses: [.received, .accepted], queued: 1),
-        JobReport(job: job, phase: .accepted, statuses: [], queued: 120),
+        JobReport(job: job, phase: .dispatching, seconds: 75, statuses: [.received, .accepted], queued: 1),
+        JobReport(job: job, phase: .accepted, seconds: 1, statuses: [], queued: 120),
       ])
     #expect(
       ReportText.jobs(report) == """
-        JOB                                   PHASE        QUEUED  STATUSES
-        11111111-2222-4333-8444-555555555555  dispatching       1  received accepted
-        11111111-2222-4333-8444-555555555555  accepted        120  -
+        JOB                                      AGE  QUEUED  PHASE        STATUSES
+        11111111-2222-4333-8444-555555555555  1m 15s       1  dispatching  received accepted
+        11111111-2222-4333-8444-555555555555      1s     120  accepted     -
         """)
     #expect(ReportText.jobs(UplinkReport(state: someState())) == "no job is open")
   }

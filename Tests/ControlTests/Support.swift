@@ -7,10 +7,11 @@ import Platform
 let jobText = "11111111-2222-4333-8444-555555555555"
 
 func someState(
-  session: String = "ready", lastLoss: String = "", queued: Int = 12
+  session: String = "ready", lastLoss: String = "", queued: Int = 12, stored: Int = 470, delivered: Int = 456
 ) -> UplinkState {
   UplinkState(
-    session: session, lastLoss: lastLoss, openJobs: 2, queued: queued, inFlight: 3, delivered: 456, dead: 1)
+    session: session, lastLoss: lastLoss, openJobs: 2, queued: queued, queueAgeSeconds: 75, inFlight: 3, stored: stored,
+    delivered: delivered, dead: 1)
 }
 
 let someChildren = [

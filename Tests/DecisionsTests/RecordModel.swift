@@ -136,7 +136,7 @@ struct RecordModel {
     guard let job = jobs[id] else { return nil }
     return StoredJob(
       job: id, receivedAt: job.new.receivedAt, phase: job.phase,
-      statuses: statuses(of: id).reduce(into: []) { $0.insert(JobStatusSet($1)) },
+      statuses: statuses(of: id),
       limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command,
       exitStored: job.exit != nil, signatureHash: job.new.signatureHash, bodyBytes: job.new.body.count)
   }

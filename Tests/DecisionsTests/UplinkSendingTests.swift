@@ -291,7 +291,7 @@ import Testing
       Issue.record("no report")
       return
     }
-    #expect(report.jobs == [JobReport(job: job(1), phase: .dispatching, statuses: [.received], queued: 1)])
+    #expect(report.jobs == [JobReport(job: job(1), phase: .dispatching, seconds: 0, statuses: [.received], queued: 1)])
     #expect(report.queue.isEmpty && report.state.session == "ready" && report.state.openJobs == 1)
     #expect(report.state.queued == 1 && report.state.inFlight == 1)
     guard case .toSupervisor(.report(8, let queue)) = uplink.supervisor(.query(8, .queue)).effects.first else {

@@ -37,8 +37,8 @@ enum Samples {
     UplinkReport(
       state: state,
       jobs: [
-        JobReport(job: firstJob, phase: .closed, statuses: JobStatus.allCases, queued: 2),
-        JobReport(job: job(2), phase: .accepted, statuses: [], queued: 0),
+        JobReport(job: firstJob, phase: .closed, seconds: .max, statuses: JobStatus.allCases, queued: 2),
+        JobReport(job: job(2), phase: .accepted, seconds: 0, statuses: [], queued: 0),
       ],
       queue: [
         QueueEntry(id: .max, job: firstJob, status: .hordeFailed, attempts: 3, inFlight: true),

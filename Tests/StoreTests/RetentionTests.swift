@@ -37,7 +37,7 @@ import Testing
     try close(1, in: store)
     try store.commit([newJob(job(2))])
     #expect(try expire(store, at: 6) == 0)
-    #expect(try store.job(job(1))?.statuses == [JobStatusSet(.received), JobStatusSet(.completed)])
+    #expect(try store.job(job(1))?.statuses == [.received, .completed])
     #expect(try expire(store, at: 8) == 1)
     #expect(try expire(store, at: 8) == 0)
     #expect(try record.number("SELECT count(*) FROM updates") == 0)

@@ -22,7 +22,7 @@ import Testing
       state.jobs == [
         StoredJob(
           job: job(1), receivedAt: now, phase: .dispatching,
-          statuses: [JobStatusSet(.received), JobStatusSet(.accepted)],
+          statuses: [.received, .accepted],
           limitSeconds: 60, deadline: deadline, command: command, exitStored: false, signatureHash: [9], bodyBytes: 3)
       ])
     #expect(state.nextUpdate == UpdateID(3) && state.queued == 2 && state.dead == 0)

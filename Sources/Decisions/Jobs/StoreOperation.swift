@@ -79,7 +79,8 @@ public struct StoredJob: Sendable, Hashable {
   public var job: JobID
   public var receivedAt: WallTime
   public var phase: JobPhase
-  public var statuses: JobStatusSet
+  /// In the order in which they were stored.
+  public var statuses: [JobStatus]
   public var limitSeconds: Int
   public var deadline: Deadline?
   public var command: CommandRecord?
@@ -89,7 +90,7 @@ public struct StoredJob: Sendable, Hashable {
   public var bodyBytes: Int
 
   public init(
-    job: JobID, receivedAt: WallTime, phase: JobPhase, statuses: JobStatusSet, limitSeconds: Int,
+    job: JobID, receivedAt: WallTime, phase: JobPhase, statuses: [JobStatus], limitSeconds: Int,
     deadline: Deadline?, command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?, bodyBytes: Int = 0
   ) {
     self.job = job

@@ -168,7 +168,7 @@ extension UplinkCore {
       report.jobs = jobs.filter { $0.value.phase != .closed }.sorted { $0.key < $1.key }.prefix(10_000).map { id, job in
         JobReport(
           job: id, phase: job.phase,
-          statuses: JobStatus.allCases.filter { job.statuses.contains(JobStatusSet($0)) }, queued: outbox.queued(id))
+          seconds: max(0, (now.boot - job.receivedAt).wholeSeconds), statuses: job.statuses, queued: outbox.queued(id))
       }
     case .queue: report.queue = outbox.report(limit: 1000)
     // Answered once the record has been asked.

@@ -126,7 +126,8 @@ public struct UplinkCore: Sendable {
   struct Job: Sendable {
     var receivedAt: Instant
     var phase: JobPhase
-    var statuses: JobStatusSet
+    /// In the order in which they were stored.
+    var statuses: [JobStatus]
     /// Statuses whose commit is not durable yet.
     var uncommitted: JobStatusSet = []
     var limitSeconds: Int

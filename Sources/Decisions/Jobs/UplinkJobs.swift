@@ -30,7 +30,7 @@ extension UplinkCore {
     let deadline = now.boot + allowedTime(request.limitSeconds)
     note(deadline: deadline)
     jobs[request.job] = Job(
-      receivedAt: now.boot, phase: .accepted, statuses: JobStatusSet(.received), uncommitted: JobStatusSet(.received),
+      receivedAt: now.boot, phase: .accepted, statuses: [.received], uncommitted: JobStatusSet(.received),
       limitSeconds: request.limitSeconds, deadline: deadline, signatureHash: request.signatureHash,
       bodyBytes: request.body.count)
     room.openJobs += 1
@@ -58,7 +58,7 @@ extension UplinkCore {
     let metadata = StatusMetadata.rejected(reason: .invalidSignature, message: reason)
     let entry = newEntry(request.job, .rejected, metadata: metadata, at: now)
     jobs[request.job] = Job(
-      receivedAt: now.boot, phase: .ended, statuses: JobStatusSet(.rejected), uncommitted: JobStatusSet(.rejected),
+      receivedAt: now.boot, phase: .ended, statuses: [.rejected], uncommitted: JobStatusSet(.rejected),
       limitSeconds: request.limitSeconds, bodyBytes: 0)
     take(room: entry)
     remembered.append((request.job, now.boot + Self.memory))
@@ -155,7 +155,7 @@ extension UplinkCore {
       actions.append(.toListener(listener, .refused(number, .jobClosed, "the job is closed")))
       return
     }
-    if job.statuses.contains(JobStatusSet(status)) {
+    if job.statuses.contains(status) {
       // The first metadata stands. While its commit is under way the answer waits for it in the same order.
       if job.uncommitted.contains(JobStatusSet(status)) {
         actions.append(.commit([], then: .alreadyStored(listener, number)))
@@ -181,7 +181,7 @@ extension UplinkCore {
 
   /// The operations that put an update into the record, and the job's state with it.
   private mutating func record(_ entry: OutboxEntry, at now: Moment) -> [StoreOperation] {
-    jobs[entry.job]?.statuses.insert(JobStatusSet(entry.status))
+    jobs[entry.job]?.statuses.append(entry.status)
     jobs[entry.job]?.uncommitted.insert(JobStatusSet(entry.status))
     take(room: entry)
     guard entry.status.isTerminal else { return [.insertUpdate(entry)] }
