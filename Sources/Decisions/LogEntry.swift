@@ -63,5 +63,5 @@ public enum JournalEvent: String, Sendable, Hashable, CaseIterable {
   case serviceReloaded = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a23"
   case reloadRefused = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a24"
   case serviceDegraded = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a25"
-  case figuresServed = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a30"
+  case figuresServed = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a26"
 }

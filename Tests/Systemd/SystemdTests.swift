@@ -15,7 +15,8 @@ extension SystemdTests {
     @Test func theUnitsAreRightAndTight() throws {
       let machine = try #require(OnMachine.machine)
       for unit in ["hordelink.service", "hordelink@one.service"] {
-        let verified = try machine.run("systemd-analyze", "verify", "/usr/lib/systemd/system/\(unit)")
+        // A machine with an empty /etc finds no manual pages.
+      let verified = try machine.run("systemd-analyze", "--man=no", "verify", "/usr/lib/systemd/system/\(unit)")
         #expect(verified.code == 0 && verified.text.isEmpty, "\(verified.text)")
         // In tenths: 15 is 1.5.
         let security = try machine.run("systemd-analyze", "security", "--threshold=15", unit)
