@@ -23,7 +23,7 @@ manpages = $(notdir $(wildcard docs/man/*.[1-8]))
 fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordelink|$(docdir)|g' \
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
-.PHONY: build test demo bench-signatures bench-backlog simulate faults install uninstall deb \
+.PHONY: build test demo bench-signatures bench-backlog bench-restart simulate faults install uninstall deb \
   lint format setup clean
 
 build: setup
@@ -53,6 +53,10 @@ KILLS ?= 1000
 faults: setup
 	$(SWIFT) build
 	.build/debug/hordelink-faults --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+# What workers wait when a process is killed, and how often an idle service wakes up, docs/benchmarks/restart.md.
+bench-restart: build
+	.build/release/hordelink-bench-restart
 
 # What a backlog of a million updates costs, docs/benchmarks/backlog.md.
 bench-backlog: build

@@ -41,6 +41,7 @@ let package = Package(
     .executable(name: "hordelink-simulate", targets: ["SimulationProgram"]),
     .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
     .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
+    .executable(name: "hordelink-bench-restart", targets: ["RestartBenchmark"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -166,6 +167,9 @@ let package = Package(
     .executableTarget(
       name: "BacklogBenchmark", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "Store"],
       path: "Benchmarks/Backlog", swiftSettings: strict, linkerSettings: withFoundation),
+    .executableTarget(
+      name: "RestartBenchmark", dependencies: ["Messages", "Platform", "Rehearsal", "WorkerClient"],
+      path: "Benchmarks/Restart", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
       name: "SignatureBenchmark", dependencies: ["Identity"], path: "Benchmarks/Signatures", swiftSettings: strict,
       linkerSettings: withRuntime),

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Other processes, looked at through /proc and signalled.
@@ -13,6 +14,11 @@ public enum ProcessTable {
   public static func isRunning(_ pid: pid_t) -> Bool {
     guard let state = statFields(of: pid)?.first else { return false }
     return state != "Z" && state != "X"
+  }
+
+  /// Something that can be read from once the process has ended (pidfd_open(2)). It need not be a child.
+  public static func watch(_ pid: pid_t) throws(SystemError) -> Descriptor {
+    Descriptor(owning: try check("pidfd_open", "\(pid)") { pidfd_open(pid, 0) })
   }
 
   /// The fields of /proc/PID/stat from the third one on.

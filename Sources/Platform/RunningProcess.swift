@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// A process that was spawned here, watched by its pidfd and reaped by its pid: for programs without an event loop.
@@ -16,7 +15,7 @@ public final class RunningProcess {
   /// Takes over a child of this process; nobody else may reap it.
   public init(pid: pid_t) throws(SystemError) {
     self.pid = pid
-    pidfd = Descriptor(owning: try check("pidfd_open", "\(pid)") { pidfd_open(pid, 0) })
+    pidfd = try ProcessTable.watch(pid)
   }
 
   public func signal(_ number: Int32) {

@@ -84,6 +84,11 @@ private func stored(_ number: UInt64) -> UplinkToListener { .stored(SequenceNumb
   @Test func aLostUplinkIsConnectedToAgain() {
     var listener = ListenerUnderTest.welcomed()
     listener.now = at(10)
+    // Its successor is on the way, and the socket is there.
+    #expect(listener.does(.uplinkLost) == [.connectUplink])
+    #expect(listener.core.nextDeadline == nil)
+    listener.does(.uplinkConnected)
+    // One that goes before it has welcomed might do so for ever.
     #expect(listener.does(.uplinkLost).isEmpty)
     let due = listener.core.nextDeadline
     #expect(due.map { $0 > at(10) && $0 <= at(11) } == true)

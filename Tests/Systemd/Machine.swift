@@ -71,8 +71,9 @@ final class Machine: @unchecked Sendable {
     }
   }
 
-  /// The package of the programs that were built with the tests.
-  private static func pack(into folder: String) throws -> String {
+  /// The package of the programs that were built with the tests; or the one that HORDELINK_PACKAGE names.
+  static func pack(into folder: String) throws -> String {
+    if let package = ProcessTable.environment["HORDELINK_PACKAGE"] { return package }
     let programs = try ProcessTable.ownFolder()
     let made = try Command.run(
       ["/usr/bin/env", "BUILD=\(programs)", repositoryRoot + "/script/make-deb", folder], milliseconds: 300_000

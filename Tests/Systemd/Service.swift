@@ -177,3 +177,8 @@ final class Service {
     }
   }
 }
+
+extension String {
+  /// Without the newline at its end.
+  var trimmingNewline: String { hasSuffix("\n") ? String(dropLast()) : self }
+}

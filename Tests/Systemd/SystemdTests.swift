@@ -16,7 +16,7 @@ extension SystemdTests {
       let machine = try #require(OnMachine.machine)
       for unit in ["hordelink.service", "hordelink@one.service"] {
         // A machine with an empty /etc finds no manual pages.
-      let verified = try machine.run("systemd-analyze", "--man=no", "verify", "/usr/lib/systemd/system/\(unit)")
+        let verified = try machine.run("systemd-analyze", "--man=no", "verify", "/usr/lib/systemd/system/\(unit)")
         #expect(verified.code == 0 && verified.text.isEmpty, "\(verified.text)")
         // In tenths: 15 is 1.5.
         let security = try machine.run("systemd-analyze", "security", "--threshold=15", unit)
@@ -127,6 +127,28 @@ extension SystemdTests {
         }
         let said = try service.journal("_PID=1", "UNIT=hordelink.service").compactMap { $0["MESSAGE"]?.stringValue }
         #expect(said.contains { $0.contains("Watchdog timeout") })
+      }
+    }
+
+    @Test func aJournalThatHangsHoldsNothingUp() throws {
+      try Service.with(started: false) { service in
+        try service.dropIn("WatchdogSec=2")
+        try service.start()
+        let supervisor = try service.property("MainPID")
+        let journald = try service.machine.run("pidof", "systemd-journald").checked().trimmingNewline
+        _ = try service.machine.run("kill", "-STOP", journald).checked()
+        defer { _ = try? service.machine.run("kill", "-CONT", journald) }
+        // More lines than the journal's socket takes, each of which would wait for it.
+        for _ in 0..<60 {
+          let job = JobID.random()
+          try service.facilitator.sendJob(job)
+          try service.expectAccepted(job, [.received])
+          for status in reported { try service.worker(job).acknowledged(status) }
+          try service.expectAccepted(job, [.received] + reported)
+        }
+        _ = try service.machine.run("kill", "-CONT", journald).checked()
+        #expect(try service.property("MainPID") == supervisor)
+        #expect(try service.property("NRestarts") == "0")
       }
     }
 

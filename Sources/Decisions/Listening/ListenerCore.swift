@@ -152,8 +152,13 @@ public struct ListenerCore: Sendable {
       reconnectAt = nil
       actions.append(.toUplink(.hello(settings.job)))
     case .uplinkLost:
+      // One that has served is being replaced, and whoever connects waits at its socket. Anything else has its pause.
+      if link == .up || link == .held {
+        actions.append(.connectUplink)
+      } else {
+        reconnectAt = now + Self.reconnectDelay
+      }
       link = .down
-      reconnectAt = now + Self.reconnectDelay
     case .fromUplink(let message): fromUplink(message, at: now)
     case .fromSupervisor(let message): fromSupervisor(message)
     case .workerConnected(let connection): connections[connection] = Connection()

@@ -1,0 +1,119 @@
+// How long workers wait when a process of the service is killed, and how often an idle service wakes up.
+//
+//   hordelink-bench-restart [IDLE SECONDS]        default 60
+
+import Glibc
+import Messages
+import Platform
+import Rehearsal
+import WorkerClient
+
+let idleSeconds = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 60
+let programs = try ProcessTable.ownFolder()
+
+func launcher() throws -> Rehearsal {
+  var settings = Rehearsal.Settings(programs: programs, command: ["/bin/true"])
+  settings.commandIsLauncher = true
+  return try Rehearsal(settings)
+}
+
+func milliseconds(since start: Int64) -> Double { Double(Clock.bootNanoseconds - start) / 1_000_000 }
+
+/// Median, ninth decile and maximum, in milliseconds.
+func figures(_ values: [Double]) -> String {
+  let sorted = values.sorted()
+  func text(_ value: Double) -> String { "\(Double(Int(value * 100)) / 100)" }
+  return "median \(text(sorted[sorted.count / 2])) ms, nine in ten within \(text(sorted[sorted.count * 9 / 10])) ms, "
+    + "longest \(text(sorted[sorted.count - 1])) ms, of \(sorted.count)"
+}
+
+/// Kills a process and waits until it is gone.
+func kill(_ pid: pid_t) throws {
+  let watched = try ProcessTable.watch(pid)
+  ProcessTable.signal(pid, SIGKILL)
+  _ = try Waiting.readable([watched], milliseconds: 10_000)
+}
+
+func startJob(_ rehearsal: Rehearsal, _ number: UInt64) throws -> (worker: WorkerClient, job: JobID) {
+  let job = JobID(high: 0x4000, low: 0x8000 << 48 | number)
+  try rehearsal.facilitator.sendJob(job, limits: [600, 600, 600, 600])
+  _ = try rehearsal.readyChild("listener", job: job)
+  let worker = WorkerClient(socketPath: rehearsal.workerSocket(job), job: job)
+  _ = try worker.send(.accepted)
+  return (worker, job)
+}
+
+/// What a worker waits that reports at the moment at which the child is gone, from its kill on.
+func wait(_ rehearsal: Rehearsal, _ child: String, _ number: UInt64) throws -> Double {
+  let (connected, job) = try startJob(rehearsal, number)
+  let report = try rehearsal.readyChild(child, job: child == "listener" ? job : nil)
+  // A Listener that is gone has taken its workers' connections with it.
+  let worker =
+    child == "listener" ? WorkerClient(socketPath: rehearsal.workerSocket(job), job: job) : connected
+  let start = Clock.bootNanoseconds
+  try kill(pid_t(report.pid))
+  let answer = try worker.send(.executorReady)
+  let time = milliseconds(since: start)
+  guard answer == .stored else { throw RehearsalError("answered \(answer)") }
+  return time
+}
+
+/// What it costs to start any process at all and to see its end.
+func spawnTrue() throws -> Double {
+  let start = Clock.bootNanoseconds
+  let process = try RunningProcess(
+    pid: try SpawnRequest(executable: "/bin/true", arguments: ["/bin/true"], environment: []).spawn())
+  _ = try process.wait(milliseconds: 10_000)
+  return milliseconds(since: start)
+}
+
+/// Times so far that the process's threads have waited for something and been woken (proc(5), voluntary_ctxt_switches).
+func wakeUps(_ pid: pid_t) throws -> Int {
+  try Files.names(in: "/proc/\(pid)/task").reduce(0) { sum, thread in
+    let status = try Files.read("/proc/\(pid)/task/\(thread)/status", limit: 65_536)
+    let text = String(decoding: status, as: UTF8.self)
+    let line = text.split(separator: "\n").first { $0.hasPrefix("voluntary_ctxt_switches:") }
+    return sum + (line?.split(separator: "\t").last.flatMap { Int($0) } ?? 0)
+  }
+}
+
+func measureIdle() throws {
+  let rehearsal = try launcher()
+  defer { rehearsal.tearDown() }
+  try rehearsal.startSupervisor()
+  try rehearsal.waitUntilConnected()
+  var processes = [("supervisor", rehearsal.supervisor?.pid ?? 0)]
+  for name in ["uplink", "specs-listener"] { processes.append((name, pid_t(try rehearsal.readyChild(name).pid))) }
+  // What a start brings with it is over once nothing has been asked for a while.
+  sleep(2)
+  let before = try processes.map { try wakeUps($0.1) }
+  sleep(UInt32(idleSeconds))
+  let after = try processes.map { try wakeUps($0.1) }
+  let counts = zip(before, after).map { $1 - $0 }
+  let perSecond = Double(counts.reduce(0, +)) / Double(idleSeconds)
+  let named = zip(processes, counts).map { "\($0.0) \($1)" }.joined(separator: ", ")
+  print("idle and connected for \(idleSeconds) s: \(named) wake-ups, \(Double(Int(perSecond * 100)) / 100) a second")
+}
+
+let floor = try (0..<100).map { _ in try spawnTrue() }
+print("to start /bin/true and see its end: \(figures(floor))")
+
+do {
+  let rehearsal = try launcher()
+  defer { rehearsal.tearDown() }
+  try rehearsal.startSupervisor()
+  try rehearsal.waitUntilConnected()
+  let times = try (0..<100).map { try wait(rehearsal, "listener", UInt64($0)) }
+  print("kill -9 of a Listener, to its successor's first acknowledgement: \(figures(times))")
+}
+
+// Further deaths within a minute back off, so each is the first of its service.
+let times = try (0..<20).map { number in
+  let rehearsal = try launcher()
+  defer { rehearsal.tearDown() }
+  try rehearsal.startSupervisor()
+  try rehearsal.waitUntilConnected()
+  return try wait(rehearsal, "uplink", UInt64(number))
+}
+print("kill -9 of Uplink, to its successor's first acknowledgement: \(figures(times))")
+try measureIdle()
