@@ -35,6 +35,8 @@ public final class TerminalScreen {
     before = keyboardIsThere ? settings : nil
     if keyboardIsThere {
       settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
+      // Ctrl-S would hold this process in its next write, deaf to signals.
+      settings.c_iflag &= ~tcflag_t(IXON)
       tcsetattr(STDIN_FILENO, TCSANOW, &settings)
     }
     // Alternate screen, no cursor, no wrapping: xterm's control sequences (ctlseqs, DECSET).

@@ -91,6 +91,12 @@ struct AddressTests {
     #expect(address.port == 1)
     #expect(!address.isIPv6)
     #expect(try ListenAddress("[::]:65535").isIPv6)
+    for (text, isLoopback) in [
+      ("127.0.0.1:1", true), ("127.9.9.9:1", true), ("[::1]:1", true), ("0.0.0.0:1", false), ("[::]:1", false),
+      ("192.0.2.1:1", false),
+    ] {
+      #expect(try ListenAddress(text).isLoopback == isLoopback, "\(text)")
+    }
     for wrong in [
       "", ":9464", "9464", "localhost:9464", "127.0.0.1", "::1:9464", "[::1]", "1.2.3:4",
       "1.2.3.4:x",

@@ -29,6 +29,26 @@ import Testing
     }
   }
 
+  /// As its worker sent them, also when they come from the record.
+  @Test func aJobIsReportedWithItsStatusesInTheirOrderAndItsAge() throws {
+    let uplink = UplinkUnderTest(.test(launcher: true))
+    uplink.run(job(1))
+    for (number, status) in [JobStatus.volumesReady, .streamingReady, .accepted].enumerated() {
+      uplink.update(1, UInt64(number + 1), status)
+    }
+    uplink.settle()
+    uplink.pass(90)
+    for _ in 0..<2 {
+      let report = uplink.supervisor(.query(1, .jobs)).compactMap {
+        if case .toSupervisor(.report(1, let report)) = $0 { report } else { nil }
+      }
+      let found = try #require(report.first?.jobs.first)
+      #expect(found.statuses == [.received, .volumesReady, .streamingReady, .accepted] && found.seconds == 90)
+      uplink.restart()
+      uplink.settle()
+    }
+  }
+
   @Test func aWholeConnection() {
     let uplink = UplinkUnderTest(record: stored([1]), started: false)
     uplink.start()

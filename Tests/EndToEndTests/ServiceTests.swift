@@ -112,6 +112,18 @@ extension EndToEnd {
       #expect(rehearsal.log.contains("hotkey_file"))
     }
 
+    @Test(arguments: [("127.0.0.1:9464", false), ("[::1]:9464", false), ("0.0.0.0:9464", true)])
+    func figuresThatOthersCanReadAreRemarkedOn(address: String, isRemarked: Bool) throws {
+      try onStage(started: false) { settings in
+        settings.more["metrics"] = "listen = \"\(address)\""
+      } _: { rehearsal in
+        let (code, text) = try run(rehearsal, ["--config", rehearsal.configurationFile, "--check"])
+        #expect(code == 0)
+        #expect(text.contains("metrics.listen = \(address): anybody who reaches it") == isRemarked)
+        #expect(!text.contains("no effect"))
+      }
+    }
+
     @Test func systemdIsToldAndItsWatchdogIsFed() throws {
       let folder = try temporaryFolder()
       defer { rmdir(folder) }

@@ -5,6 +5,17 @@ import Store
 import Testing
 
 @Suite struct StoreTests {
+  /// In the order in which they were stored, which is not that of their numbers.
+  @Test func aJobsStatusesComeBackInTheirOrder() throws {
+    let record = try TemporaryRecord()
+    let store = try record.open()
+    let order: [JobStatus] = [.received, .volumesReady, .streamingReady, .accepted, .unknown, .failed]
+    try store.commit(
+      [newJob(job(1))] + order.enumerated().map { .insertUpdate(entry(Int64($0 + 1), job(1), $1)) })
+    #expect(try store.job(job(1))?.statuses == order)
+    #expect(try store.load(endedSince: now, bootID: "boot").jobs.map(\.statuses) == [order])
+  }
+
   @Test func whatIsCommittedIsThereAfterTheNextStart() throws {
     let record = try TemporaryRecord()
     let deadline = Deadline(boot: Decisions.Instant(nanoseconds: 7), bootID: "boot", wall: now)
