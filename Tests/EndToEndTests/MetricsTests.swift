@@ -171,6 +171,8 @@ private func onStageWithMetrics(
     change(&settings)
   } _: { rehearsal in
     try rehearsal.expectLog("figures are served")
+    // The facilitator knows of the connection before Uplink does.
+    try rehearsal.expectLog("connected to the facilitator")
     try body(rehearsal, port)
   }
 }
