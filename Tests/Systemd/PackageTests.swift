@@ -28,7 +28,11 @@ import Testing
     _ = try Command.run(["/bin/cp", package, tree + "/hordelink.deb"]).checked()
     func inside(_ words: String...) throws -> Machine.Result {
       try Command.run(
-        ["/usr/sbin/chroot", tree, "/usr/bin/env", "DEBIAN_FRONTEND=noninteractive"] + words, milliseconds: 120_000)
+        [
+          // A /proc that goes away with the command.
+          "/usr/bin/unshare", "--mount", "--pid", "--fork", "--mount-proc=\(tree)/proc", "/usr/sbin/chroot", tree,
+          "/usr/bin/env", "DEBIAN_FRONTEND=noninteractive",
+        ] + words, milliseconds: 120_000)
     }
     let configuration = tree + "/etc/hordelink/hordelink.toml"
 
