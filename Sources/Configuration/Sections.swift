@@ -60,7 +60,7 @@ extension Configuration.Identity {
       section.report(
         "hotkey_file",
         "is missing: set it to the path of the validator's hotkey file, or pass that file as the systemd "
-          + "credential \"hotkey\" (LoadCredential=hotkey:PATH in the unit)")
+          + "credential \"hotkey\" (LoadCredential= in the unit; hordelink.service takes /etc/credstore/hotkey)")
       return nil
     }
     do throws(InvalidText) {

@@ -42,6 +42,15 @@ enum ConfigurationCheck {
   /// What is wrong with the values themselves: looked at before every start.
   static func problems(_ configuration: Configuration) -> [Problem] {
     var problems = configuration.unsupported
+    if lacksCredential(configuration) {
+      // The unit starts without it, so that it is said here and not by an exit code of systemd's.
+      problems.append(
+        configuration.problem(
+          at: "identity.hotkey_file",
+          "identity.hotkey_file is not set, and the unit has been given no credential \"hotkey\": put the validator's "
+            + "hotkey file at /etc/credstore/hotkey, that of hordelink@NAME at /etc/credstore/hotkey-NAME, or set "
+            + "hotkey_file"))
+    }
     for (index, address) in configuration.jobs.trustedSigners.enumerated() {
       do {
         _ = try PublicKey(ss58: address)
@@ -67,6 +76,10 @@ enum ConfigurationCheck {
     return problems
   }
 
+  private static func lacksCredential(_ configuration: Configuration) -> Bool {
+    configuration.identity.isCredential && access(configuration.identity.hotkeyFile, F_OK) != 0
+  }
+
   /// Whether this process may run a command as another user and signal it (capabilities(7), CapEff in proc(5)).
   private static var canChangeUser: Bool {
     let status = (try? Files.read("/proc/self/status", limit: 65_536)) ?? []
@@ -90,7 +103,9 @@ enum ConfigurationCheck {
             "identity.hotkey_file: \(file) has no secret key; give the validator's own hotkey file"))
       }
     } catch {
-      problems.append(configuration.problem(at: "identity.hotkey_file", "identity.hotkey_file: \(error)"))
+      if !lacksCredential(configuration) {
+        problems.append(configuration.problem(at: "identity.hotkey_file", "identity.hotkey_file: \(error)"))
+      }
     }
     if let file = configuration.facilitator.caFile, access(file, R_OK) != 0 {
       problems.append(

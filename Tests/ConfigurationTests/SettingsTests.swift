@@ -176,7 +176,7 @@ struct SettingsTests {
     let missing = problems(without)
     #expect(missing.map(\.key) == ["identity.hotkey_file"])
     #expect(missing.map(\.line) == [3])
-    #expect(missing.first?.message.contains("LoadCredential=hotkey:PATH") == true)
+    #expect(missing.first?.message.contains("/etc/credstore/hotkey") == true)
   }
 
   @Test("The proxy comes from the file, then from the environment, which may exclude hosts")

@@ -35,6 +35,16 @@ extension SystemdTests {
       }
     }
 
+    @Test func aMissingHotkeyIsNamedWithWhereItBelongs() throws {
+      try Service.with(started: false) { service in
+        try service.machine.run("rm", "/etc/credstore/hotkey")
+        #expect(try service.machine.run("systemctl", "start", "hordelink").code != 0)
+        #expect(try service.property("ExecMainStatus") == "78")
+        let said = try service.journal("-u", "hordelink").compactMap { $0["MESSAGE"]?.stringValue }
+        #expect(said.contains { $0.contains("/etc/credstore/hotkey") }, "\(said)")
+      }
+    }
+
     @Test func aJobsStoryIsInTheJournal() throws {
       try Service.with { service in
         #expect(try service.property("ActiveState") == "active")
