@@ -115,7 +115,9 @@ final class Runtime {
     case .useConfiguration: useConfiguration()
     case .notifyReady: sd_notify(0, "READY=1")
     case .notifyReloading: sd_notify(0, "RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonicMicroseconds)")
-    case .notifyStopping: sd_notify(0, "STOPPING=1")
+    case .notifyStopping(let bound):
+      // sd_notify(3): the stop may take this long, whatever the unit has for TimeoutStopSec=.
+      sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=\(bound.nanoseconds / 1000)")
     case .notifyStatus(let text): sd_notify(0, "STATUS=\(text)")
     case .log(let entry): logger.log(entry)
     case .exit(let code): loop.exit(code)
@@ -323,7 +325,8 @@ final class Runtime {
   }
 
   private func killLeftover(_ job: JobID, _ record: CommandRecord) {
-    guard bootID == record.bootID, ProcessTable.startTime(of: record.pid) == record.startTime
+    guard bootID == record.bootID, ProcessTable.startTime(of: record.pid) == record.startTime,
+      ProcessTable.isRunning(record.pid)
     else { return }
     ProcessTable.signalGroup(record.pid, SIGKILL)
     logger.log(

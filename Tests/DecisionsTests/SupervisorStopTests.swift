@@ -6,12 +6,14 @@ import Testing
 @Suite struct SupervisorStopTests {
   private let one = ChildKey.listener(.job(job(1)))
   private let killed = CommandExit(code: nil, signal: 15)
+  /// 8 s for commands, twice 5 s to hand over, 11 s for Listeners, 30 s to drain, 5 s to close, 10 s for what is killed.
+  private let stopping = SupervisorCore.Action.notifyStopping(within: .seconds(74))
 
   @Test func itStopsInOrderEachStepOnceTheOneBeforeIsDone() {
     var supervisor = SupervisorUnderTest.running(job(1))
     #expect(
       supervisor.does(.stopRequested) == [
-        .notifyStopping, .toUplink(.stop(.refuseJobs)), .signalCommand(job(1), signal: 15),
+        stopping, .toUplink(.stop(.refuseJobs)), .signalCommand(job(1), signal: 15),
       ])
     #expect(supervisor.uplink(.stopped(.refuseJobs)).isEmpty)
     // Its last updates and its exit are taken before anything is closed.
@@ -30,7 +32,7 @@ import Testing
   @Test func withNothingToWaitForItGoesStraightOn() {
     var supervisor = SupervisorUnderTest.ready()
     let actions = supervisor.does(.stopRequested)
-    #expect(actions == [.notifyStopping, .toUplink(.stop(.refuseJobs)), .toUplink(.stop(.closeJobs))])
+    #expect(actions == [stopping, .toUplink(.stop(.refuseJobs)), .toUplink(.stop(.closeJobs))])
   }
 
   @Test func nothingIsStartedOnceItStops() {
@@ -128,7 +130,7 @@ import Testing
     var supervisor = SupervisorUnderTest()
     supervisor.does(.timeReached)
     let actions = supervisor.exits(.uplink, .code(78))
-    #expect(actions.contains(.notifyStopping))
+    #expect(actions.contains(stopping))
     #expect(!actions.contains { if case .spawnUplink = $0 { true } else { false } })
     #expect(actions.contains(.toListener(.specs, .stop)))
     #expect(supervisor.exits(.listener(.specs), .code(0)) == [.exit(78)])
@@ -138,12 +140,12 @@ import Testing
     var supervisor = SupervisorUnderTest.ready()
     let actions = supervisor.exits(.uplink, .code(78))
     #expect(actions.first == .spawnUplink(Generation(3)))
-    #expect(!actions.contains(.notifyStopping))
+    #expect(!actions.contains(stopping))
   }
 
   @Test func aStopIsSaidToSystemdOnce() {
     var supervisor = SupervisorUnderTest.running(job(1))
-    #expect(supervisor.does(.stopRequested).contains(.notifyStopping))
-    #expect(!supervisor.does(.stopRequested).contains(.notifyStopping))
+    #expect(supervisor.does(.stopRequested).contains(stopping))
+    #expect(!supervisor.does(.stopRequested).contains(stopping))
   }
 }

@@ -163,7 +163,13 @@ extension SystemdTests {
     }
 
     @Test func aStopEndsTheJobsThatRanHereAndLeavesNothingBehind() throws {
-      try Service.with(settings: ["dispatch": "command = [\"/bin/sleep\", \"600\"]\nstop_seconds = 1"]) { service in
+      let command = "trap '' TERM; sleep 600 & wait; wait"
+      try Service.with(
+        settings: ["dispatch": "command = [\"/bin/sh\", \"-c\", \"\(command)\"]\nstop_seconds = 3"], started: false
+      ) { service in
+        // Less than the command's own time: the service asks for what it needs.
+        try service.dropIn("TimeoutStopSec=1")
+        try service.start()
         let job = try service.startJob()
         try service.machine.until("the command runs") {
           try service.children().contains { $0.name == "command" }

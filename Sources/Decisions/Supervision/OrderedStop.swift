@@ -5,8 +5,16 @@ import Messages
 extension SupervisorCore {
   /// How long Listeners have to hand over the exits of their commands, beyond the commands' own grace.
   private static let handOver = Duration.seconds(5)
+  /// How long Listeners have to leave: what ignores the message gets SIGTERM and then SIGKILL within this time.
+  private static let leaving = Child.stopGrace * 2 + .seconds(1)
   /// How long Uplink has beyond its time to drain.
   private static let closing = Duration.seconds(5)
+
+  /// The sum of all steps' bounds, and what the last SIGKILL takes.
+  var longestStop: Duration {
+    settings.stopGrace + Self.handOver + Self.handOver + Self.leaving + .seconds(settings.uplink.drainSeconds)
+      + Self.closing + Child.stopGrace + .seconds(5)
+  }
 
   mutating func stopRequested(at now: Instant) {
     guard stage == .running else {
@@ -19,7 +27,7 @@ extension SupervisorCore {
 
   mutating func beginStop(at now: Instant) {
     guard stage == .running else { return }
-    actions.append(.notifyStopping)
+    actions.append(.notifyStopping(within: longestStop))
     actions.append(.notifyStatus("stopping: the jobs' commands"))
     log(.notice, .serviceStopping, "stopping; commands that run: \(jobs.values.count { $0.commandRuns })")
     stage = .stoppingCommands(until: now + settings.stopGrace + Self.handOver)
@@ -84,8 +92,7 @@ extension SupervisorCore {
   }
 
   private mutating func stopListeners(at now: Instant) {
-    // What ignores the message gets SIGTERM and then SIGKILL within this time.
-    stage = .stoppingListeners(until: now + Child.stopGrace * 2 + .seconds(1))
+    stage = .stoppingListeners(until: now + Self.leaving)
     actions.append(.notifyStatus("stopping: the Listeners"))
     for id in jobs.keys.sorted() where jobs[id]?.listener?.run != nil {
       actions.append(.toListener(.job(id), .stop))

@@ -57,7 +57,8 @@ public struct SupervisorCore: Sendable {
     case useConfiguration
     case notifyReady
     case notifyReloading
-    case notifyStopping
+    /// `within`: the longest that the stop can take.
+    case notifyStopping(within: Duration)
     case notifyStatus(String)
     case log(LogEntry)
     case exit(Int32)
