@@ -282,6 +282,15 @@ extension UplinkUnderTest {
   }
 
   /// The reader in these tests refuses what a scraper would.
+  /// A day's outage of a hundred thousand updates makes a sum of more nanoseconds than 64 bits hold.
+  @Test func aLongSumIsTold() throws {
+    var histogram = Histogram(bounds: [.seconds(1)])
+    for _ in 0..<100 { histogram.observe(.seconds(4_000_000_000)) }
+    var text = OpenMetricsText()
+    text.histogram("h_seconds", "help", histogram)
+    #expect(try OpenMetrics(text.text).value("h_seconds_sum") == 4e11)
+  }
+
   @Test(arguments: [
     "# TYPE a counter\n# HELP a h\na_total 1\n", "# TYPE a counter\n# HELP a h\na 1\n# EOF\n",
     "# TYPE a gauge\n# HELP a h\na{b=\"1} 1\n# EOF\n", "# TYPE a gauge\n# UNIT a seconds\n# HELP a h\na 1\n# EOF\n",

@@ -54,7 +54,11 @@ struct OpenMetricsText {
     sample(name + "_count", "\(count)")
   }
 
-  static func seconds(_ duration: Duration) -> String { "\(Double(duration.nanoseconds) / 1e9)" }
+  /// Any duration: a sum over many can be longer than 64 bits of nanoseconds hold.
+  static func seconds(_ duration: Duration) -> String {
+    let (seconds, attoseconds) = duration.components
+    return "\(Double(seconds) + Double(attoseconds) / 1e18)"
+  }
 
   private mutating func family(_ name: String, _ type: String, unit: String? = nil, _ help: String) {
     body += "# TYPE \(name) \(type)\n"
