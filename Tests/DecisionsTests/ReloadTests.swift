@@ -49,14 +49,50 @@ import Testing
     #expect(supervisor.uplink(.reloaded(problem: nil)).isEmpty)
   }
 
-  @Test func withoutAnUplinkTheNextOneStartsWithIt() {
+  /// Its word is asked for: one that started with what it cannot use would end the service.
+  @Test func itWaitsForAnUplinkThatIsReady() {
+    var supervisor = SupervisorUnderTest()
+    supervisor.does(.timeReached)
+    // It opens its record, and has been told its settings.
+    #expect(supervisor.does(.reloadRequested).isEmpty)
+    #expect(configured(supervisor.exits(.uplink, .signal(9))) == nil)
+    #expect(configured(supervisor.pass(60)) == 256)
+    #expect(supervisor.uplink(.ready).suffix(2) == [.notifyReloading, .readConfiguration])
+    let reload = read(supervisor)
+    #expect(supervisor.does(.configurationRead(reload)) == [.toUplink(.reload(reload.settings.uplink))])
+    #expect(supervisor.uplink(.reloaded(problem: nil)) == [.useConfiguration, .notifyReady])
+  }
+
+  @Test func oneFollowsTheOther() {
     var supervisor = SupervisorUnderTest.ready()
-    supervisor.exits(.uplink, .signal(9))
-    supervisor.uplink(.ready)
-    supervisor.exits(.uplink, .signal(9))
     supervisor.does(.reloadRequested)
-    #expect(supervisor.does(.configurationRead(read(supervisor))).contains(.useConfiguration))
-    #expect(configured(supervisor.pass(60)) == 7)
+    supervisor.does(.configurationRead(read(supervisor)))
+    #expect(supervisor.does(.reloadRequested).isEmpty)
+    // What is used is what Uplink has taken.
+    #expect(
+      supervisor.uplink(.reloaded(problem: nil))
+        == [.useConfiguration, .notifyReady, .notifyReloading, .readConfiguration])
+    supervisor.does(.configurationRead(read(supervisor, window: 8)))
+    #expect(supervisor.uplink(.reloaded(problem: "no key")) == [.notifyReady])
+    #expect(configured(supervisor.exits(.uplink, .signal(9))) == 7)
+  }
+
+  @Test func oneThatIsAskedForMeanwhileOutlivesUplink() {
+    var supervisor = SupervisorUnderTest.ready()
+    supervisor.does(.reloadRequested)
+    supervisor.does(.configurationRead(read(supervisor)))
+    supervisor.does(.reloadRequested)
+    let died = supervisor.exits(.uplink, .signal(6))
+    #expect(died.contains(.notifyReady) && !died.contains(.notifyReloading))
+    #expect(supervisor.uplink(.ready).contains(.readConfiguration))
+  }
+
+  @Test func aStopIsNotTakenForReadyAgain() {
+    var supervisor = SupervisorUnderTest.ready()
+    supervisor.does(.reloadRequested)
+    supervisor.does(.configurationRead(read(supervisor)))
+    supervisor.does(.stopRequested)
+    #expect(!supervisor.uplink(.reloaded(problem: nil)).contains(.notifyReady))
   }
 
   @Test func aStopHasNoUseForIt() {

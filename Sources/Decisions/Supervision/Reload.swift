@@ -14,32 +14,50 @@ public struct Reload: Sendable {
   }
 }
 
-// A reload is used as a whole or not at all: Uplink, which reads what the configuration names, has the last word.
+// A reload is used as a whole or not at all: Uplink, which reads what the configuration names, has the last word. It has
+// it on one reload at a time, or it would not be known which one it means.
 extension SupervisorCore {
+  enum ReloadStage: Sendable {
+    case none, reading
+    /// Read, and not yet taken by Uplink.
+    case asking(Reload)
+  }
+
   mutating func reloadRequested() {
     guard stage == .running else { return }
-    if announcedReady { actions.append(.notifyReloading) }
-    actions.append(.readConfiguration)
+    guard uplink.isReady, case .none = reload else {
+      reloadWaits = true
+      return
+    }
+    reloadWaits = false
+    reload = .reading
+    actions += [.notifyReloading, .readConfiguration]
+  }
+
+  /// Begins the one that was asked for while it could not begin.
+  mutating func resumeReload() {
+    if reloadWaits { reloadRequested() }
   }
 
   mutating func configurationRead(_ read: Reload) {
-    reload = read
-    if uplink.isReady { actions.append(.toUplink(.reload(read.settings.uplink))) } else { reloaded(nil) }
+    guard case .reading = reload else { return }
+    reload = .asking(read)
+    actions.append(.toUplink(.reload(read.settings.uplink)))
   }
 
   mutating func configurationUnusable(_ problems: [String]) {
+    guard case .reading = reload else { return }
     for problem in problems { log(.error, .reloadRefused, problem) }
     reloadFailed("see above")
   }
 
   /// Uplink has taken the new settings, or says why it cannot.
   mutating func reloaded(_ problem: String?) {
-    guard let read = reload else { return }
+    guard case .asking(let read) = reload else { return }
     if let problem {
       reloadFailed(problem)
       return
     }
-    reload = nil
     settings = read.settings
     actions.append(.useConfiguration)
     let applied = read.applied.isEmpty ? "" : "; changed: \(read.applied.joined(separator: ", "))"
@@ -49,17 +67,24 @@ extension SupervisorCore {
         .warning, .serviceReloaded,
         "changed, and used only after a restart: \(read.waiting.joined(separator: ", "))")
     }
-    if announcedReady { actions.append(.notifyReady) }
+    reloadIsOver()
   }
 
   /// Uplink is gone, and with it what it would have said. Its successor starts with the settings that worked.
   mutating func reloadLost() {
-    if reload != nil { reloadFailed("uplink ended before it had taken it; reload again") }
+    if case .none = reload { return }
+    reloadFailed("uplink ended before it had taken it; reload again")
   }
 
   private mutating func reloadFailed(_ why: String) {
-    reload = nil
     log(.error, .reloadRefused, "the reload changes nothing: \(why)")
-    if announcedReady { actions.append(.notifyReady) }
+    reloadIsOver()
+  }
+
+  private mutating func reloadIsOver() {
+    reload = .none
+    // Behind STOPPING=1 it would be untrue.
+    if stage == .running { actions.append(.notifyReady) }
+    resumeReload()
   }
 }

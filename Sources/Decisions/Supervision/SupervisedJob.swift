@@ -45,6 +45,7 @@ extension SupervisorCore {
       log(.info, .childReady, "uplink is ready", child: .uplink)
       tellRestarts()
       announceReady()
+      resumeReload()
       resumeStop()
     case .pong(_, let age): uplinkAnswered(uncommitted: .milliseconds(Int64(clamping: age)), at: now)
     case .openJob(let job): openJob(job, at: now)

@@ -106,8 +106,9 @@ public struct SupervisorCore: Sendable {
   var inherited: Set<JobID>
   var uplinkState: UplinkState?
   var exitCode = ExitCode.success
-  /// Read, and not yet taken by Uplink.
-  var reload: Reload?
+  var reload = ReloadStage.none
+  /// A reload is asked for, and begins once Uplink is ready and no other one is under way.
+  var reloadWaits = false
   /// No new jobs are taken, until a person says otherwise or the service restarts.
   var isDraining = false
   var restarts = ChildRestarts()
