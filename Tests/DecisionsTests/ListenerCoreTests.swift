@@ -101,6 +101,19 @@ private func stored(_ number: UInt64) -> UplinkToListener { .stored(SequenceNumb
     #expect(listener.core.nextDeadline != nil)
   }
 
+  /// What waits may be what ends the connection, and goes again on the next one.
+  @Test func anUplinkThatIsLostWithItsWelcomeIsNotConnectedToWithoutAPause() {
+    var listener = ListenerUnderTest.welcomed()
+    listener.sends(.accepted)
+    listener.now = at(10)
+    listener.does(.uplinkLost)
+    listener.does(.uplinkConnected)
+    listener.uplink(.welcome(ended: false))
+    listener.now = at(10.1)
+    #expect(listener.does(.uplinkLost).isEmpty)
+    #expect(listener.core.nextDeadline.map { $0 > at(10.1) && $0 <= at(11) } == true)
+  }
+
   @Test func aJobThatUplinkDoesNotKnowIsLeft() {
     var listener = ListenerUnderTest()
     listener.does(.uplinkConnected)

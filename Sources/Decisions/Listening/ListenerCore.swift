@@ -83,6 +83,8 @@ public struct ListenerCore: Sendable {
   /// Unstored bytes over all connections before none is read any further: two of the largest frames.
   private let pendingBytesLimit: Int
   private static let reconnectDelay = Duration.milliseconds(50)
+  /// How long a connection must have lived for its loss to be Uplink's end.
+  private static let worked = Duration.seconds(1)
 
   /// One thing on its way to Uplink, in the order it goes there.
   private struct Pending: Sendable {
@@ -115,6 +117,7 @@ public struct ListenerCore: Sendable {
 
   private let settings: ListenerSettings
   private var link = Link.down
+  private var connectedAt = Instant(nanoseconds: 0)
   private var reconnectAt: Instant?
   private var saidReady = false
   private var number = SequenceNumber(0)
@@ -149,11 +152,13 @@ public struct ListenerCore: Sendable {
     switch event {
     case .uplinkConnected:
       link = .greeting
+      connectedAt = now
       reconnectAt = nil
       actions.append(.toUplink(.hello(settings.job)))
     case .uplinkLost:
-      // One that has served is being replaced, and whoever connects waits at its socket. Anything else has its pause.
-      if link == .up || link == .held {
+      // One that has served is being replaced, and whoever connects waits at its socket. Anything else has its pause: an
+      // Uplink that is lost as soon as it is told what waits would be so again and again.
+      if link == .up || link == .held, now - connectedAt >= Self.worked {
         actions.append(.connectUplink)
       } else {
         reconnectAt = now + Self.reconnectDelay
