@@ -79,18 +79,19 @@ final class Worker {
 
   private static func content(_ message: MessagePackValue, job: JobID?, limit: Int) -> WorkerRequest.Content {
     // In JSON, as the facilitator gets it, some bytes become six.
-    func tooLarge(_ bytes: [UInt8]?) -> WorkerRequest.Content? {
-      guard let count = bytes?.count, count > limit else { return nil }
+    func tooLarge(_ count: Int) -> WorkerRequest.Content? {
+      guard count > limit else { return nil }
       return .wrong(
         .tooLarge, "as JSON this has \(count) bytes; max_frame_bytes is \(limit)", closes: false)
     }
     do throws(InvalidUpdate) {
       guard let job else {
         let specs = try MachineSpecs(message)
-        return tooLarge(specs.specs) ?? .specs(specs)
+        let size = specs.specs.count + specs.batchID.utf8.count + specs.minerHotkey.utf8.count
+        return tooLarge(size) ?? .specs(specs)
       }
       let update = try StatusUpdateEnvelope.validate(message, expecting: job)
-      return tooLarge(update.metadataJSON) ?? .update(update.status, metadata: update.metadataJSON)
+      return tooLarge(update.metadataJSON?.count ?? 0) ?? .update(update.status, metadata: update.metadataJSON)
     } catch {
       return .wrong(WorkerErrorCode(rawValue: error.code) ?? .invalid, error.description, closes: false)
     }

@@ -46,6 +46,26 @@ extension EndToEnd {
       }
     }
 
+    /// Uplink would close the connection over a frame that is larger than any can be, each time it is sent again.
+    @Test func specsThatAreTooLargeWithTheirBatchHoldUpNothing() throws {
+      try onStage { settings in
+        settings.more["channel"] = "max_frame_bytes = 1000000"
+      } _: { rehearsal in
+        _ = try rehearsal.readyChild("specs-listener")
+        let large = Wire.frame(
+          Wire.map([
+            ("type", .string("machine.specs")), ("batch_id", .string(String(repeating: "b", count: 800_000))),
+            ("miner_hotkey", .string("m1")),
+            ("specs", Wire.map([("gpu", .string(String(repeating: "\u{1}", count: 160_000)))])),
+          ]))
+        let answers = try Wire.exchange(
+          rehearsal.runtimeDirectory + "/specs.sock", [large, specs("m2", "b2", id: 2)])
+        #expect(answers.map(Wire.code) == ["too_large", nil])
+        _ = try rehearsal.facilitator.wait(milliseconds: 20_000) { _ in !arrived(rehearsal).isEmpty }
+        #expect(arrived(rehearsal) == [expected(rehearsal, "m2", "b2")])
+      }
+    }
+
     @Test func theNewestOfAMinerArrivesAfterAnOutageAndAKill() throws {
       try onStage { rehearsal in
         let listener = try rehearsal.readyChild("specs-listener")
