@@ -118,6 +118,8 @@ final class Loop {
         if let code = try takeRequests(worker) { return code }
       case .drain:
         draining = true
+        // Those who waited for a place have one now.
+        try resumeAccepting()
         for worker in workers.values { worker.isEmpty = worker.finishedReading }
       case .exit(let code): return code
       }
@@ -234,9 +236,10 @@ final class Loop {
 
   // MARK: Workers
 
+  /// The fact that the command has ended waits for everybody who has connected before it.
+  private var limit: Int { draining ? 4 * Self.connectionLimit : Self.connectionLimit }
+
   private func acceptWorkers() throws(SystemError) -> Int32? {
-    // The fact that the command has ended waits for everybody who has connected before it.
-    let limit = draining ? 4 * Self.connectionLimit : Self.connectionLimit
     while true {
       guard workers.count < limit else {
         guard let idle = bounds.idlest(at: now), let worker = workers[idle.number] else { break }
@@ -291,7 +294,7 @@ final class Loop {
   }
 
   private func resumeAccepting() throws(SystemError) {
-    guard !accepting, workers.count < Self.connectionLimit else { return }
+    guard !accepting, workers.count < limit else { return }
     accepting = true
     acceptAgainAt = nil
     try poller.watch(listening, token: Token.listening, read: true, write: false)

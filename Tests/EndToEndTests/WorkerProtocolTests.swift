@@ -152,6 +152,26 @@ extension EndToEnd {
       }
     }
 
+    /// As many connections as there may be, none of them silent for long, and one more with the job's last word.
+    @Test func whoWaitsForAPlaceIsHeardBeforeTheCommandsEnd() throws {
+      try onStage { settings in
+        settings.commandIsLauncher = false
+        settings.command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        _ = try rehearsal.runningCommand(job)
+        let others = try (0..<256).map { _ in
+          try WaitingConnection(connectingTo: rehearsal.workerSocket(job), limit: 1 << 20)
+        }
+        let last = try WaitingConnection(connectingTo: rehearsal.workerSocket(job), limit: 1 << 20)
+        last.send(update(job.description, .string("completed")))
+        while try last.turn(until: Deadline.after(milliseconds: 200)) {}
+        try Rehearsal.write([], to: rehearsal.runtimeDirectory + "/end", mode: 0o600)
+        try rehearsal.expectAccepted(job, [.received, .completed])
+        withExtendedLifetime(others) {}
+      }
+    }
+
     @Test func whatIsNotTheProtocolIsClosed() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()
