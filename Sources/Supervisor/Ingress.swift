@@ -82,10 +82,13 @@ final class Ingress {
     do { try store.forget(name) } catch { logger.warning("systemd keeps a socket that is of no use: \(error)") }
   }
 
-  /// Removes what is there of jobs that are not open any more.
+  /// Removes what is there of jobs that are not open any more. One that cannot be removed, as a command may have put files
+  /// beside its socket, keeps no other.
   func keep(only wanted: Set<JobID>) throws(SystemError) {
     let onDisk = try Files.names(in: runtimeDirectory + "/jobs").compactMap { JobID($0) }
-    for job in jobs.union(onDisk).subtracting(wanted).sorted() { try remove(job) }
+    for job in jobs.union(onDisk).subtracting(wanted).sorted() {
+      do { try remove(job) } catch { logger.warning("left behind, and tried again at the next start: \(error)") }
+    }
   }
 
   /// For the end of the service. What the store keeps stays where workers find it: systemd removes it when the service is

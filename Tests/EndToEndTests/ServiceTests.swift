@@ -63,6 +63,22 @@ extension EndToEnd {
       }
     }
 
+    /// A command that runs as the service can put anything beside its socket.
+    @Test func oneJobsFolderThatCannotBeRemovedKeepsNoOther() throws {
+      try onStage(started: false) { rehearsal in
+        let folders = ["0", "1"].map { rehearsal.runtimeDirectory + "/jobs/00000000-0000-4000-8000-00000000000" + $0 }
+        for folder in [rehearsal.runtimeDirectory, rehearsal.runtimeDirectory + "/jobs"] + folders {
+          try Files.makeDirectory(folder, mode: 0o750)
+        }
+        try write("", to: folders[0] + "/left")
+        try rehearsal.startSupervisor()
+        _ = try rehearsal.readyChild("uplink")
+        try rehearsal.until("the other folder is gone") { _, _ in access(folders[1], F_OK) != 0 }
+        #expect(try rehearsal.stopSupervisor().code == 0)
+        #expect(access(rehearsal.runtimeDirectory + "/specs.sock", F_OK) != 0)
+      }
+    }
+
     @Test func aSecondSupervisorSaysWhoIsThereAndLeaves() throws {
       try onStage { rehearsal in
         let first = try #require(rehearsal.supervisor)
