@@ -21,6 +21,13 @@ enum { MEMFD_CLOSE_ON_EXEC = 1 };
 // signalfd(2), without <sys/signalfd.h>, whose types Swift's Glibc module has as well
 extern int signalfd(int fd, const sigset_t *mask, int flags);
 enum { SIGNALFD_CLOEXEC = 02000000 };
+// prctl(2): what follows the option varies, which Swift cannot call
+extern int prctl(int option, ...);
+static inline int ambient_capability(unsigned long operation, unsigned long capability) {
+  return prctl(47 /* PR_CAP_AMBIENT */, operation, capability, 0UL, 0UL);
+}
+enum { AMBIENT_RAISE = 2, AMBIENT_CLEAR_ALL = 4 };
+enum { CAPABILITY_SETGID = 6, CAPABILITY_SETUID = 7 };
 // posix_spawn(3), glibc 2.34 and later
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 // posix_spawn(3), glibc 2.29 and later

@@ -21,6 +21,8 @@ public struct SpawnRequest {
   public var workingDirectory: String?
   /// Its soft limit of open descriptors (getrlimit(2)); nil: ours.
   public var descriptorLimit: UInt64?
+  /// It becomes another user, and gets the capabilities for that, if they were cleared with `AmbientCapabilities`.
+  public var changesUser = false
 
   public init(executable: String, arguments: [String], environment: [String]) {
     self.executable = executable
@@ -76,13 +78,15 @@ public struct SpawnRequest {
     try failing("posix_spawnattr_setflags") { posix_spawnattr_setflags(&attributes, flags) }
 
     var pid: pid_t = 0
-    // posix_spawn has no attribute for it, so it is ours for as long as the call takes.
+    // posix_spawn has no attributes for these, so they are ours for as long as the call takes.
     let ours = try descriptorLimit.map { limit throws(SystemError) in try DescriptorLimit.set(soft: limit) }
+    if changesUser { AmbientCapabilities.raiseForAnotherUser() }
     let code = withCStrings(arguments) { argv in
       withCStrings(environment) { envp in
         posix_spawn(&pid, executable, &actions, &attributes, argv, envp)
       }
     }
+    if changesUser { try AmbientCapabilities.clear() }
     if let ours { try DescriptorLimit.set(soft: ours) }
     // The copies must outlive the call.
     withExtendedLifetime(sources) {}

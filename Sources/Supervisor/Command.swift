@@ -12,6 +12,7 @@ struct CommandLine {
   private let arguments: [String]
   private let environment: [String]
   private let descriptorLimit: UInt64
+  private let changesUser: Bool
 
   /// Where programs are looked for when the service itself was given no PATH.
   private static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,6 +33,7 @@ struct CommandLine {
     ]
     for name in dispatch.passEnvironment { variables[name] = own[name] }
     var words = command
+    changesUser = dispatch.user != nil
     if let user = dispatch.user {
       guard let entry = getpwnam(user) else { throw SystemError("getpwnam", user, code: ENOENT) }
       variables["HOME"] = String(cString: entry.pointee.pw_dir)
@@ -52,6 +54,7 @@ struct CommandLine {
     var request = SpawnRequest(executable: program, arguments: arguments, environment: environment + more)
     request.newSession = true
     request.descriptorLimit = descriptorLimit
+    request.changesUser = changesUser
     return request
   }
 }

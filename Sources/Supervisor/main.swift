@@ -50,6 +50,8 @@ struct SupervisorCommand: ParsableCommand {
   private func supervise(_ settings: Configuration, _ environment: [String: String]) -> Int32 {
     do {
       blockSignals()
+      // What is given for [dispatch] user is for its commands' start alone: Uplink and Listeners read what others send.
+      try AmbientCapabilities.clear()
       var locks: [Descriptor] = []
       for (key, directory) in [
         ("state_directory", settings.stateDirectory), ("runtime_directory", settings.runtimeDirectory),

@@ -250,6 +250,35 @@ extension SystemdTests {
       }
     }
 
+    @Test func aCommandsUserIsItsOwnAndNobodyButTheSupervisorHasCapabilities() throws {
+      let words = "[\"/bin/sh\", \"-c\", \"echo who $(id -un) $(grep CapPrm /proc/self/status); exec sleep 600\"]"
+      try Service.with(
+        settings: ["dispatch": "command = \(words)\nuser = \"jobs\"\nstop_seconds = 5"], started: false
+      ) { service in
+        let machine = service.machine
+        _ = try machine.run("useradd", "--system", "--groups", "hordelink", "jobs").checked()
+        let folder = "/etc/systemd/system/hordelink.service.d"
+        try machine.run("mkdir", "-p", folder)
+        _ = try machine.run("cp", "/usr/share/doc/hordelink/drop-ins/dispatch-user.conf", folder).checked()
+        _ = try machine.run("systemctl", "daemon-reload").checked()
+        try service.start()
+        let job = try service.startJob()
+        let children = try [service.readyChild("uplink"), service.readyChild("listener", job: job)]
+        for pid in children {
+          let status = try machine.run("cat", "/proc/\(pid)/status").checked()
+          #expect(status.contains("CapPrm:\t0000000000000000"), "\(status)")
+        }
+        try machine.until("the command says who it is") {
+          let said = try service.journal("JOB_UUID=\(job)").compactMap { $0["MESSAGE"]?.stringValue }
+          return said.contains("who jobs CapPrm: 0000000000000000")
+        }
+        // It is stopped, although it is another user's.
+        _ = try machine.run("systemctl", "stop", "hordelink").checked()
+        #expect(try machine.run("pgrep", "-u", "jobs").code == 1)
+        try service.expectAccepted(job, [.received, .hordeFailed])
+      }
+    }
+
     @Test func aSecondInstanceLivesBesideTheFirst() throws {
       try Service.with { first in
         try Service.with(unit: "hordelink@other") { second in
