@@ -91,7 +91,7 @@ install:
 	$(fill) units/hordelink.tmpfiles | install -m 644 /dev/stdin $(DESTDIR)$(tmpfilesdir)/hordelink.conf
 	$(fill) units/hordelink.catalog | install -m 644 /dev/stdin $(DESTDIR)$(catalogdir)/hordelink.catalog
 	for page in $(manpages); do \
-	  gzip -9nc docs/man/$$page | \
+	  sed 's|/usr/share/doc/hordelink|$(docdir)|g' docs/man/$$page | gzip -9nc | \
 	    install -m 644 /dev/stdin $(DESTDIR)$(mandir)/man$${page##*.}/$$page.gz || exit 1; \
 	done
 	$(fill) units/hordelink.toml | install -m 644 /dev/stdin $(DESTDIR)$(docdir)/hordelink.toml
