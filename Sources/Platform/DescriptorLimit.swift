@@ -2,6 +2,9 @@ import Glibc
 
 /// How many descriptors this process may have open (getrlimit(2), RLIMIT_NOFILE).
 public enum DescriptorLimit {
+  /// As many as select(2) can tell apart (FD_SETSIZE): a program that uses it fails with a higher soft limit.
+  public static let ofSelect: UInt64 = 1024
+
   /// Raises the soft limit to the hard one.
   /// - Returns: what it was.
   public static func raise() throws(SystemError) -> UInt64 { try set(soft: .max) }

@@ -21,7 +21,7 @@ struct CommandLine {
   ///   - command: the absolute path of a program, and its arguments.
   ///   - dispatch: says as whom commands run and which variables are passed on.
   ///   - own: the service's environment.
-  ///   - descriptorLimit: what the service was started with: a program that uses select(2) fails with a higher one.
+  ///   - descriptorLimit: its soft limit of open descriptors.
   ///
   /// - Throws: when the user cannot be looked up: a command never runs as another than it was meant to.
   init(_ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String], descriptorLimit: UInt64)

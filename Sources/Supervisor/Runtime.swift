@@ -22,7 +22,7 @@ final class Runtime {
   private let ingress: Ingress
   private var commandLine: CommandLine
   private var hookLine: CommandLine
-  /// The soft limit of descriptors that the service was started with.
+  /// The soft limit of descriptors that commands get.
   private let descriptorLimit: UInt64
   private let bootID: String
   private var core: SupervisorCore
@@ -48,7 +48,7 @@ final class Runtime {
       runtimeDirectory: configuration.runtimeDirectory, store: DescriptorStore(environment: environment),
       logger: logger)
     // Each job takes several, and this bounds how many can be open at once.
-    descriptorLimit = try DescriptorLimit.raise()
+    descriptorLimit = min(try DescriptorLimit.raise(), DescriptorLimit.ofSelect)
     let prepared = try Prepared(configuration, environment: environment, descriptorLimit: descriptorLimit)
     commandLine = prepared.commandLine
     hookLine = prepared.hookLine

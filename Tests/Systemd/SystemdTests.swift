@@ -279,6 +279,22 @@ extension SystemdTests {
       }
     }
 
+    /// systemd hands its sockets over under the soft limit, and would start nothing ever again.
+    @Test func theSocketsThatAreKeptFitTheLimitOfDescriptors() throws {
+      try Service.with(started: false) { service in
+        let folder = "/etc/systemd/system/hordelink.service.d"
+        for dropIn in [nil, "max-open.conf"] {
+          if let dropIn {
+            try service.machine.run("mkdir", "-p", folder)
+            _ = try service.machine.run("cp", "/usr/share/doc/hordelink/drop-ins/\(dropIn)", folder).checked()
+            _ = try service.machine.run("systemctl", "daemon-reload").checked()
+          }
+          let kept = try #require(Int(try service.property("FileDescriptorStoreMax")))
+          #expect(try #require(Int(try service.property("LimitNOFILESoft"))) > kept + 64)
+        }
+      }
+    }
+
     @Test func aSecondInstanceLivesBesideTheFirst() throws {
       try Service.with { first in
         try Service.with(unit: "hordelink@other") { second in
