@@ -94,7 +94,8 @@ install:
 	  sed 's|/usr/share/doc/hordelink|$(docdir)|g' docs/man/$$page | gzip -9nc | \
 	    install -m 644 /dev/stdin $(DESTDIR)$(mandir)/man$${page##*.}/$$page.gz || exit 1; \
 	done
-	$(fill) units/hordelink.toml | install -m 644 /dev/stdin $(DESTDIR)$(docdir)/hordelink.toml
+	$(fill) units/hordelink.toml | install -m 644 /dev/stdin $(DESTDIR)$(libexecdir)/hordelink.toml
+	ln -sf ../../../lib/hordelink/hordelink.toml $(DESTDIR)$(docdir)/hordelink.toml
 	install -m 644 README.md docs/DESIGN.md docs/PROTOCOL.md $(DESTDIR)$(docdir)/
 	install -m 644 units/hordelink.service.d/*.conf $(DESTDIR)$(docdir)/drop-ins/
 

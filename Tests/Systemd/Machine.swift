@@ -49,7 +49,6 @@ final class Machine: @unchecked Sendable {
       "/usr/bin/systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--volatile=yes", "--directory=/",
       "--private-network", "--boot", "--console=pipe", "--machine=hordelink-\(getpid())",
       "--overlay-ro=/usr:\(folder)/tree/usr:/usr", "--bind-ro=\(folder)/control:/run/control",
-      "--bind-ro=\(folder)/tree/etc/hordelink:/run/etc",
       // No network comes up on the loopback interface alone.
       "systemd.mask=systemd-networkd-wait-online.service",
     ]
@@ -104,8 +103,6 @@ final class Machine: @unchecked Sendable {
 
   /// What dpkg would do with an unpacked package; it has no database here.
   private func install() throws {
-    _ = try run("mkdir", "-p", "/etc/hordelink").checked()
-    _ = try run("cp", "-r", "/run/etc/.", "/etc/hordelink/").checked()
     _ = try run("sh", "/run/control/postinst", "configure", "").checked()
     // systemd's own package does this on dpkg's trigger.
     _ = try run("journalctl", "--update-catalog").checked()

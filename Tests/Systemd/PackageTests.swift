@@ -44,7 +44,8 @@ import Testing
     // Programs that need nothing that is not Debian's.
     #expect(try inside("hordelinkctl", "--help").code == 0)
 
-    // An upgrade leaves what a person has written.
+    // An upgrade leaves what a person has written, and dpkg has nothing to ask about it.
+    #expect(try inside("dpkg-query", "--show", "--showformat=${Conffiles}", "hordelink").text == "")
     try Rehearsal.write(Array("# mine\n".utf8), to: configuration, mode: 0o640)
     _ = try inside("apt-get", "install", "--yes", "--reinstall", "./hordelink.deb").checked()
     #expect(try Files.read(configuration, limit: 1000) == Array("# mine\n".utf8))
