@@ -10,14 +10,7 @@ extension Configuration {
   public static func load(
     path: String, environment: [String: String]
   ) throws(ConfigurationError) -> Configuration {
-    let bytes: [UInt8]
-    do throws(InvalidText) {
-      bytes = try readFile(path, atMost: longestFile)
-    } catch {
-      throw ConfigurationError(
-        problems: [Problem(file: path, line: nil, key: nil, message: error.description)])
-    }
-    return try parse(bytes, file: path, environment: environment)
+    try parse(try bytes(at: path), file: path, environment: environment)
   }
 
   /// Checks a document already read, of at most `longestFile` bytes; `file` is its name in what is reported.
@@ -25,20 +18,47 @@ extension Configuration {
   public static func parse(
     _ document: [UInt8], file: String, environment: [String: String]
   ) throws(ConfigurationError) -> Configuration {
-    let table: TOMLTable
-    let scan: LineScanner
-    do throws(LineScanner.Refusal) {
-      (table, scan) = try parseDocument(document)
-    } catch {
-      throw ConfigurationError(
-        problems: [Problem(file: file, line: error.line, key: nil, message: error.message)])
-    }
+    let (table, scan) = try tables(document, file: file)
     let log = ProblemLog(file: file, lines: scan.lines)
     let configuration = read(Section(root: table, log: log), log: log, environment: environment)
     guard let configuration, log.problems.isEmpty else {
       throw ConfigurationError(problems: log.sorted)
     }
     return configuration
+  }
+
+  /// Where the service of the configuration at `path` keeps its record and its sockets, whatever else is wrong there:
+  /// a service that runs outlives a mistake in its file. `environment` has what systemd passes. Throws when the
+  /// file cannot be read, is not TOML, or has no use for a directory in one of these two keys.
+  public static func directories(
+    path: String, environment: [String: String]
+  ) throws(ConfigurationError) -> (state: String, runtime: String) {
+    let (table, scan) = try tables(try bytes(at: path), file: path)
+    let log = ProblemLog(file: path, lines: scan.lines)
+    var root = Section(root: table, log: log)
+    let (state, runtime) = directories(of: &root, environment: environment)
+    guard let state, let runtime else { throw ConfigurationError(problems: log.sorted) }
+    return (state, runtime)
+  }
+
+  private static func bytes(at path: String) throws(ConfigurationError) -> [UInt8] {
+    do throws(InvalidText) {
+      return try readFile(path, atMost: longestFile)
+    } catch {
+      throw ConfigurationError(
+        problems: [Problem(file: path, line: nil, key: nil, message: error.description)])
+    }
+  }
+
+  private static func tables(
+    _ document: [UInt8], file: String
+  ) throws(ConfigurationError) -> (TOMLTable, LineScanner) {
+    do throws(LineScanner.Refusal) {
+      return try parseDocument(document)
+    } catch {
+      throw ConfigurationError(
+        problems: [Problem(file: file, line: error.line, key: nil, message: error.message)])
+    }
   }
 
   private static func parseDocument(
@@ -78,12 +98,7 @@ extension Configuration {
     _ root: Section, log: ProblemLog, environment: [String: String]
   ) -> Configuration? {
     var root = root
-    let state = directory(
-      "state_directory", of: &root, variable: "STATE_DIRECTORY", default: "/var/lib/hordelink",
-      environment: environment, check: absolutePath)
-    let runtime = directory(
-      "runtime_directory", of: &root, variable: "RUNTIME_DIRECTORY", default: "/run/hordelink",
-      environment: environment, check: runtimePath)
+    let (state, runtime) = directories(of: &root, environment: environment)
     let facilitator = Facilitator(root.section("facilitator"), environment: environment)
     let identity = Identity(root.section("identity"), environment: environment)
     let jobs = Jobs(root.section("jobs"))
@@ -102,6 +117,18 @@ extension Configuration {
       channel: channel, dispatch: dispatch, stopping: stopping, outbox: outbox, hooks: hooks,
       metrics: metrics,
       file: log.file, lines: log.lines)
+  }
+
+  private static func directories(
+    of root: inout Section, environment: [String: String]
+  ) -> (state: String?, runtime: String?) {
+    let state = directory(
+      "state_directory", of: &root, variable: "STATE_DIRECTORY", default: "/var/lib/hordelink",
+      environment: environment, check: absolutePath)
+    let runtime = directory(
+      "runtime_directory", of: &root, variable: "RUNTIME_DIRECTORY", default: "/run/hordelink",
+      environment: environment, check: runtimePath)
+    return (state, runtime)
   }
 
   /// A directory from the file, else from the colon-separated list that systemd passes, else the default.

@@ -12,12 +12,8 @@ struct BackupCommand: ParsableCommand {
       \(ControlFailure.help)
       """)
 
-  @Option(
-    name: .long,
-    help: ArgumentHelp(
-      "The service's configuration, for its state directory. (default: \(Location.defaultConfiguration))",
-      valueName: "file"))
-  var config: String?
+  // Its --config is the one that hordelinkctl itself has too: a second one here would never be given anything.
+  @OptionGroup var location: Location
 
   @Option(
     name: .long,
@@ -28,7 +24,10 @@ struct BackupCommand: ParsableCommand {
   var file: String
 
   func validate() throws {
-    guard config == nil || stateDirectory == nil else {
+    guard location.runtimeDirectory == nil else {
+      throw ValidationError("The record is in the state directory: give --state-directory or --config.")
+    }
+    guard location.config == nil || stateDirectory == nil else {
       throw ValidationError("--config and --state-directory say the same thing twice: give one of them.")
     }
   }
@@ -39,7 +38,7 @@ struct BackupCommand: ParsableCommand {
       if let stateDirectory {
         directory = stateDirectory
       } else {
-        directory = try Location.configuration(config).stateDirectory
+        directory = try Location.directories(location.config).state
       }
       do throws(StoreError) {
         try Backup.write(of: directory + "/hordelink.db", to: file)

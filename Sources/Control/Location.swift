@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Glibc
 import Platform
 
 /// Which hordelink is meant.
@@ -28,24 +29,33 @@ struct Location: ParsableArguments {
   /// The directory that the service's sockets are in.
   func resolve(environment: [String: String] = ProcessTable.environment) throws(ControlFailure) -> String {
     if let runtimeDirectory { return runtimeDirectory }
-    return try Self.configuration(config, environment).runtimeDirectory
+    return try Self.directories(config, environment).runtime
   }
 
-  /// The service's configuration.
-  static func configuration(
+  /// Where the service with this configuration has its record and its sockets.
+  static func directories(
     _ file: String?, _ environment: [String: String] = ProcessTable.environment
-  ) throws(ControlFailure) -> Configuration {
-    // Where the sockets are depends on these alone. The rest of the service's environment is not ours: what a person's
-    // shell says about a proxy is no fault of the configuration, and neither is a credential that only systemd hands out.
-    let known = [
-      "RUNTIME_DIRECTORY": environment["RUNTIME_DIRECTORY"],
-      "STATE_DIRECTORY": environment["STATE_DIRECTORY"],
-      "CREDENTIALS_DIRECTORY": "/run/credentials/hordelink.service",
-    ].compactMapValues(\.self)
+  ) throws(ControlFailure) -> (state: String, runtime: String) {
+    let file = file ?? defaultConfiguration
+    // What systemd passes to that service. The rest of the environment is not ours.
+    var known = systemdsDirectories(file)
+    for name in ["RUNTIME_DIRECTORY", "STATE_DIRECTORY"] { known[name] = environment[name] ?? known[name] }
+    guard access(file, R_OK) == 0 || errno != EACCES else {
+      throw ControlFailure(.noPermission, "\(file): permission denied: run hordelinkctl as root")
+    }
     do throws(ConfigurationError) {
-      return try Configuration.load(path: file ?? defaultConfiguration, environment: known)
+      return try Configuration.directories(path: file, environment: known)
     } catch {
       throw ControlFailure(.configuration, error.description)
     }
+  }
+
+  /// hordelink@NAME.service is started with NAME.toml, and with directories of its own.
+  static func systemdsDirectories(_ file: String) -> [String: String] {
+    let folder = "/etc/hordelink/"
+    guard file != defaultConfiguration, file.hasPrefix(folder), file.hasSuffix(".toml") else { return [:] }
+    let name = file.dropFirst(folder.count).dropLast(".toml".count)
+    guard !name.isEmpty, !name.contains("/") else { return [:] }
+    return ["RUNTIME_DIRECTORY": "/run/hordelink-\(name)", "STATE_DIRECTORY": "/var/lib/hordelink-\(name)"]
   }
 }

@@ -17,6 +17,13 @@ public enum Backup {
         code: 0)
     }
     let partial = file + ".partial"
+    // SQLite does not say why it cannot make a file.
+    let folder = file.lastIndex(of: "/").map { String(file[...$0]) } ?? "."
+    guard access(folder, W_OK | X_OK) == 0 else {
+      throw StoreError(
+        file: file, action: "writing a backup", message: "\(SystemError("open", folder)): name another directory",
+        code: 0)
+    }
     let mask = umask(0o077)
     defer { umask(mask) }
     do throws(StoreError) {

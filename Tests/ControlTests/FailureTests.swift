@@ -176,6 +176,7 @@ import WorkerClient
 
   @Test(arguments: [
     ["nothing"], ["status", "--xml"], ["status", "--config", "/x", "--runtime-directory", "/y"],
+    ["backup", "--config", "/x", "--state-directory", "/y", "/z"], ["backup", "--runtime-directory", "/x", "/z"],
     ["status", "--runtime-directory", ""], ["send", jobText], ["send", jobText, "finished"],
     ["send", "11111111", "completed"], ["send", jobText, "completed", "--metadata", "{"],
   ])
@@ -185,6 +186,28 @@ import WorkerClient
     for arguments in [["--runtime-directory", "/x", "status"], ["status", "--runtime-directory", "/x"]] {
       let command = try #require(ControlCommand.parseAsRoot(arguments) as? StatusCommand)
       #expect(try command.location.resolve() == "/x")
+    }
+  }
+
+  @Test func aBackupIsOfTheServiceThatWasNamed() throws {
+    try withRuntimeDirectory { directory in
+      for arguments in [["--config", directory + "/none", "backup"], ["backup", "--config", directory + "/none"]] {
+        #expect(exitCode(arguments + [directory + "/copy"]) == nil)
+        var command = try ControlCommand.parseAsRoot(arguments + [directory + "/copy"])
+        #expect(throws: (any Error).self) { try command.run() }
+        #expect((command as? BackupCommand)?.location.config == directory + "/none")
+      }
+    }
+  }
+
+  @Test func anInstancesDirectoryFollowsFromItsConfiguration() throws {
+    // hordelink@NAME.service has it from systemd; a mistake here would ask another service.
+    let missing = try #require(throws: ControlFailure.self) { try Location.directories("/etc/hordelink/no-such.toml") }
+    #expect(missing.kind == .configuration)
+    #expect(Location.systemdsDirectories("/etc/hordelink/b.toml")["RUNTIME_DIRECTORY"] == "/run/hordelink-b")
+    #expect(Location.systemdsDirectories("/etc/hordelink/b.toml")["STATE_DIRECTORY"] == "/var/lib/hordelink-b")
+    for file in [Location.defaultConfiguration, "/srv/b.toml", "/etc/hordelink/sub/b.toml"] {
+      #expect(Location.systemdsDirectories(file).isEmpty)
     }
   }
 
@@ -204,6 +227,8 @@ import WorkerClient
         try resolve("runtime_directory = \"/run/other\"\n" + rest, ["HTTPS_PROXY": "nonsense"]) == "/run/other")
       #expect(try resolve(rest) == "/run/hordelink")
       #expect(try resolve(rest, ["RUNTIME_DIRECTORY": "/run/passed"]) == "/run/passed")
+      // A mistake elsewhere does not lock a person out of a service that runs.
+      #expect(try resolve("runtime_directory = \"/run/other\"\n[dispatch]\ncomand = 1\n") == "/run/other")
       let wrong = try #require(throws: ControlFailure.self) { try resolve("runtime_directory = 1\n" + rest) }
       #expect(wrong.kind == .configuration && wrong.message.hasPrefix(file + ":1: "))
       unlink(file)
