@@ -25,14 +25,24 @@ public struct Journal: Sendable {
 
   /// Sends all of swift-log to the journal or to stderr from now on. Called once, at the start of a program.
   ///
-  /// - Parameter program: SYSLOG_IDENTIFIER of its lines.
-  public static func start(program: String) throws(SystemError) -> Journal {
+  /// - Parameters:
+  ///   - program: SYSLOG_IDENTIFIER of its lines.
+  ///   - always: fields that each of its lines has in the journal, by names that are ready for it; a line's own
+  ///     field of the same name stands in place of it.
+  public static func start(program: String, always: [(name: String, value: String)] = []) throws(SystemError) -> Journal
+  {
     let mailbox = Mailbox<Line>(capacity: capacity)
     let toJournal = isConnectedToJournal
     try BackgroundThread.start {
       while let (lines, dropped) = mailbox.takeAll() {
-        for line in lines { write(line, program: program, toJournal: toJournal) }
-        if dropped > 0 { write(droppedLine(dropped), program: program, toJournal: toJournal) }
+        for var line in lines + (dropped > 0 ? [droppedLine(dropped)] : []) {
+          guard toJournal else {
+            print(line, program: program)
+            continue
+          }
+          line.fields += always.filter { field in !line.fields.contains { $0.name == field.name } }
+          send(line, program: program)
+        }
       }
     }
     let journal = Journal(mailbox: mailbox)
@@ -44,6 +54,15 @@ public struct Journal: Sendable {
 
   /// Waits until everything that was logged is written, for a second at most. For the end of a program.
   public func flush() { mailbox.waitUntilIdle(milliseconds: 1000) }
+
+  /// Says critically, on stderr, why a program that has just begun ends at once.
+  ///
+  /// journald looks up which unit a message's sender belongs to when it reads the message, and for a process that is gone
+  /// it finds none: `journalctl -u` would not show the line. stderr is the unit's own stream, where "<2>" is the
+  /// priority (sd-daemon(3)).
+  public static func lastWords(_ text: String) {
+    Terminal.complain(isConnectedToJournal ? "<\(LogPriority.critical.rawValue)>\(text)" : text)
+  }
 
   private static func droppedLine(_ count: Int) -> Line {
     Line(
@@ -60,10 +79,6 @@ public struct Journal: Sendable {
       return false
     }
     return stream == "\(status.st_dev):\(status.st_ino)"
-  }
-
-  private static func write(_ line: Line, program: String, toJournal: Bool) {
-    if toJournal { send(line, program: program) } else { print(line, program: program) }
   }
 
   private static func send(_ line: Line, program: String) {

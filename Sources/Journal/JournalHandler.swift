@@ -50,6 +50,8 @@ extension LogPriority {
 
 extension Logger {
   /// Writes a line that a decision asked for, with the fields that scripts rely on (DESIGN.md, What users touch).
+  ///
+  /// A warning, or what is worse, is read among other jobs' lines, so that its text names its job too.
   public func log(_ entry: LogEntry) {
     let level: Logger.Level =
       switch entry.priority {
@@ -65,6 +67,8 @@ extension Logger {
     if let child = entry.child { metadata["CHILD"] = "\(child.name)" }
     if let pid = entry.pid { metadata["CHILD_PID"] = "\(pid)" }
     if let generation = entry.generation { metadata["GENERATION"] = "\(generation)" }
-    log(level: level, "\(entry.text)", metadata: metadata)
+    let isWarning = entry.priority.rawValue <= LogPriority.warning.rawValue
+    let text = entry.job.flatMap { isWarning ? "job \($0): \(entry.text)" : nil } ?? entry.text
+    log(level: level, "\(text)", metadata: metadata)
   }
 }

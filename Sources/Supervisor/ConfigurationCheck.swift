@@ -69,8 +69,8 @@ enum ConfigurationCheck {
         problems.append(
           configuration.problem(
             at: "dispatch.user",
-            "dispatch.user needs the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL: add "
-              + "AmbientCapabilities=CAP_SETUID CAP_SETGID CAP_KILL to the unit, or leave it out"))
+            "dispatch.user needs the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL: copy the drop-in "
+              + "dispatch-user.conf to the unit (hordelink-supervisor(8)), or leave it out"))
       }
     }
     return problems
@@ -112,6 +112,13 @@ enum ConfigurationCheck {
         configuration.problem(
           at: "facilitator.ca_file", "facilitator.ca_file: \(SystemError("open", file))"))
     }
+    problems += missingPrograms(configuration)
+    return problems.sorted { ($0.line ?? 0) < ($1.line ?? 0) }
+  }
+
+  /// The commands that are no programs which the service may run.
+  static func missingPrograms(_ configuration: Configuration) -> [Problem] {
+    var problems: [Problem] = []
     for (key, program) in [
       ("dispatch.command", configuration.dispatch.command.first),
       ("hooks.on_cheated", configuration.hooks.onCheated.first),
@@ -122,7 +129,7 @@ enum ConfigurationCheck {
             at: key, "\(key): \(SystemError("run", program)); give the path of an executable program"))
       }
     }
-    return problems.sorted { ($0.line ?? 0) < ($1.line ?? 0) }
+    return problems
   }
 
   /// What is not wrong and should be known.

@@ -15,7 +15,8 @@ struct SupervisorCommand: ParsableCommand {
     discussion: """
       SIGTERM and SIGINT stop it in order, a second one at once. Exit code 78 means that the configuration is \
       wrong, 75 that another one runs in the same state directory.
-      """)
+      """,
+    version: hordelinkVersion)
 
   @Option(name: .long, help: "The configuration file.")
   var config = "/etc/hordelink/hordelink.toml"
@@ -43,7 +44,7 @@ struct SupervisorCommand: ParsableCommand {
   }
 
   private func wrong(_ problems: [Problem]) -> ArgumentParser.ExitCode {
-    for problem in problems { Terminal.complain("\(problem)") }
+    for problem in problems { check ? Terminal.complain("\(problem)") : Journal.lastWords("\(problem)") }
     return ArgumentParser.ExitCode(Messages.ExitCode.configuration)
   }
 
@@ -60,14 +61,14 @@ struct SupervisorCommand: ParsableCommand {
           try Files.makeDirectory(directory, mode: 0o750)
         } catch {
           let text = "\(key): \(error); make it, for the user that the service runs as"
-          Terminal.complain("\(settings.problem(at: key, text))")
+          Journal.lastWords("\(settings.problem(at: key, text))")
           return Messages.ExitCode.configuration
         }
         let lockFile = directory + "/supervisor.lock"
         switch try Files.lock(lockFile) {
         case .locked(let file): locks.append(file)
         case .held(let holder):
-          Terminal.complain(
+          Journal.lastWords(
             "\(lockFile): another Supervisor (pid \(holder)) runs in this directory; stop it first, "
               + "or give this one its own state_directory and runtime_directory")
           return Messages.ExitCode.locked
@@ -76,6 +77,8 @@ struct SupervisorCommand: ParsableCommand {
       let journal = try Journal.start(program: "hordelink-supervisor")
       let logger = Logger(label: "supervisor")
       for remark in ConfigurationCheck.remarks(settings) { logger.notice("\(remark)") }
+      // No reason not to start: it may be on a disk that comes later, and jobs say it then.
+      for problem in ConfigurationCheck.missingPrograms(settings) { logger.warning("\(problem)") }
       var generator = SystemRandomNumberGenerator()
       let runtime = try Runtime(
         configuration: settings, folder: try ProcessTable.ownFolder(), environment: environment,
@@ -84,7 +87,7 @@ struct SupervisorCommand: ParsableCommand {
       journal.flush()
       return code
     } catch {
-      Terminal.complain("hordelink-supervisor: \(error)")
+      Journal.lastWords("hordelink-supervisor: \(error)")
       return Messages.ExitCode.software
     }
   }

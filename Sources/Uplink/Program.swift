@@ -25,7 +25,12 @@ enum Program {
       throw CannotStart(
         code: ExitCode.usage, text: "is started by hordelink-supervisor and by nothing else (\(error))")
     }
-    let journal = try Journal.start(program: "hordelink-uplink")
+    // As on the Supervisor's lines about it, so that its whole story is found by them.
+    let journal = try Journal.start(
+      program: "hordelink-uplink",
+      always: [
+        ("CHILD", ChildKey.uplink.name), ("CHILD_PID", "\(getpid())"), ("GENERATION", "\(generation)"),
+      ])
     defer { journal.flush() }
     let logger = Logger(label: "uplink")
     do {
@@ -46,7 +51,7 @@ enum Program {
         try serve(settings, generation, key, trustedSigners(settings, key), facilitator, logger)
       }
     } catch let problem as CannotStart {
-      logger.critical("\(problem.text)")
+      Journal.lastWords("hordelink-uplink: \(problem.text)")
       return problem.code
     }
   }

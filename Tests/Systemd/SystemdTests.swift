@@ -30,8 +30,10 @@ extension SystemdTests {
         #expect(try service.property("ExecMainStatus") == "78")
         #expect(try service.property("ActiveState") == "failed")
         #expect(try service.property("NRestarts") == "0")
-        let said = try service.journal("-u", "hordelink").compactMap { $0["MESSAGE"]?.stringValue }
-        #expect(said.contains { $0.hasPrefix("/etc/hordelink/hordelink.toml:") && $0.contains("max_opne") }, "\(said)")
+        // Where people look for what went wrong.
+        let said = try service.journal("-u", "hordelink", "-p", "crit")
+        let named = said.first { $0["MESSAGE"]?.stringValue?.contains("max_opne") ?? false }
+        #expect(named?["MESSAGE"]?.stringValue?.hasPrefix("/etc/hordelink/hordelink.toml:") ?? false, "\(said)")
       }
     }
 
@@ -56,12 +58,14 @@ extension SystemdTests {
         }
         let story = try service.journal("JOB_UUID=\(job)")
         let messages = story.compactMap { $0["MESSAGE"]?.stringValue }
-        for part in ["job received", "stored accepted", "the facilitator accepted completed", "command started"] {
+        for part in ["job received", "stored accepted", "delivered completed", "command started"] {
           #expect(messages.contains(part), "\(messages)")
         }
         #expect(story.allSatisfy { $0["MESSAGE_ID"] != nil && $0["_SYSTEMD_UNIT"]?.stringValue == "hordelink.service" })
         let children = try service.journal("CHILD=listener", "JOB_UUID=\(job)")
         #expect(!children.isEmpty && children.allSatisfy { $0["CHILD_PID"] != nil && $0["GENERATION"] != nil })
+        // A child's own words are found with what is said about it.
+        #expect(try !service.journal("CHILD=uplink", "JOB_UUID=\(job)").isEmpty)
         let explained = try service.machine.run("journalctl", "-x", "--no-pager", "JOB_UUID=\(job)").text
         #expect(explained.contains("Defined-By: hordelink"), "\(explained)")
       }

@@ -54,11 +54,12 @@ extension UplinkCore {
     specsLost(disagreeing: disagreeing)
     let delay = session.lost(reason, at: now.boot, dice: &dice)
     guard case .waiting = session.state else { return }
+    let lost = inFlight > 0 ? "; updates that were in flight: \(inFlight)" : ""
+    let wait = delay < .seconds(1) ? "\(delay.wholeMilliseconds) ms" : "\(delay.wholeSeconds) s"
     // Once is a notice; an outage is a warning.
     log(
       session.attempts > Self.attemptsOfAnOutage ? .warning : .notice, .connectionLost,
-      "\(what): \(reason); \(inFlight) updates were in flight; "
-        + "the next attempt is in \(delay.wholeMilliseconds) ms")
+      "\(what): \(reason)\(lost); the next attempt is in \(wait)")
   }
 
   mutating func answered(_ answer: FacilitatorAnswer, at now: Moment) {
@@ -101,7 +102,7 @@ extension UplinkCore {
           .notice, .updateDelivered, "the facilitator had \(entry.status.name) before it was sent from here",
           job: entry.job)
       }
-      log(.info, .updateDelivered, "the facilitator accepted \(entry.status.name)", job: entry.job)
+      log(.info, .updateDelivered, "delivered \(entry.status.name)", job: entry.job)
       if entry.status.isTerminal {
         actions.append(
           .commit([.retire(entry.id, at: now.wall), .close(entry.job, at: now.wall)], then: .closed(entry.job)))

@@ -266,7 +266,7 @@ extension SupervisorCore {
   private mutating func notifyStatus() {
     guard let state = uplinkState, stage == .running else { return }
     var text = "facilitator \(state.session); \(state.openJobs) jobs open, \(state.queued) updates queued"
-    if state.dead > 0 { text += ", \(state.dead) dead letters" }
+    if state.dead > 0 { text += ", \(state.dead) dead letters (hordelinkctl dead list)" }
     if !state.full.isEmpty { text += "; the \(state.full) is full" }
     if state.draining { text += "; draining" }
     actions.append(.notifyStatus(text))

@@ -232,7 +232,7 @@ public struct SupervisorCore: Sendable {
     case .end:
       let expected = exit == .code(ExitCode.success) || !wanted
       actions.append(
-        .log(entry(expected ? .info : .warning, expected ? .childEnded : .childDied, "; not replaced")))
+        .log(entry(expected ? .info : .warning, expected ? .childEnded : .childDied, expected ? "" : "; not replaced")))
     }
     if key == .uplink { uplinkIsGone(at: now) }
     if case .listener(.job(let job)) = key, decision == .end { listenerEnded(job, at: now) }
