@@ -11,6 +11,7 @@ struct ControlCommand: ParsableCommand {
     commandName: "hordelinkctl",
     abstract: "Asks a running hordelink how it is, and tells it what only a person can decide.",
     discussion: ControlFailure.help,
+    version: hordelinkVersion,
     subcommands: [
       StatusCommand.self, JobsCommand.self, QueueCommand.self, DeadCommand.self, SendCommand.self, DrainCommand.self,
       BackupCommand.self, TopCommand.self,

@@ -38,7 +38,9 @@ struct DrainCommand: ParsableCommand {
         query = .status
         if let open = uplink?.state.openJobs, open != left {
           left = open
-          print(open == 0 ? "no job is open" : "\(open) jobs are open")
+          print("no new jobs are taken; \(open == 0 ? "none is" : open == 1 ? "1 is" : "\(open) are") open")
+          // Also where it is read by a program that waits for the end.
+          fflush(nil)
         }
         if noWait || left == 0 && uplink != nil { return }
         // What is waited for is only known to who asks.
