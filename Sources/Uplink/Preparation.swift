@@ -42,15 +42,19 @@ func firstMessage() throws -> (UplinkSettings, Generation)? {
 func hotkey(_ settings: UplinkSettings) throws(CannotStart) -> Hotkey {
   func wrong(_ text: String) -> CannotStart {
     CannotStart(
-      code: ExitCode.configuration, text: "[identity] hotkey_file: \(settings.hotkeyFile): \(text)")
+      code: ExitCode.configuration, text: "[identity] hotkey_file: \(text)")
   }
   let hotkey: Hotkey
   do {
     hotkey = try HotkeyFile.hotkey(in: Files.read(settings.hotkeyFile, limit: HotkeyFile.sizeLimit))
+  } catch let error as SystemError {
+    throw wrong("\(error); the service's user must be able to read it")
   } catch {
-    throw wrong("\(error)")
+    throw wrong("\(settings.hotkeyFile): \(error)")
   }
-  guard hotkey.canSign else { throw wrong("it has no secret key; give the validator's own hotkey file") }
+  guard hotkey.canSign else {
+    throw wrong("\(settings.hotkeyFile) has no secret key; give the validator's own hotkey file")
+  }
   return hotkey
 }
 
