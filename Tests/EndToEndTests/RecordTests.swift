@@ -117,7 +117,7 @@ extension EndToEnd {
         try rehearsal.worker(running).acknowledged(.completed)
         try rehearsal.expectAccepted(running, [.received, .completed])
         let (code, text) = try rehearsal.control(["drain"])
-        #expect(code == 0 && String(decoding: text, as: UTF8.self).contains("no job is open"))
+        #expect(code == 0 && String(decoding: text, as: UTF8.self).contains("none is open"))
         #expect(try rehearsal.control(["drain", "--cancel"]).code == 0)
         _ = try rehearsal.startJob()
       }

@@ -18,6 +18,7 @@ final class Machine: @unchecked Sendable {
   }
 
   private let folder: String
+  private let name: String
   private let container: RunningProcess
   /// Its first process, as it is numbered here.
   let leader: pid_t
@@ -34,6 +35,8 @@ final class Machine: @unchecked Sendable {
     guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
     let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     self.folder = folder
+    let name = "hordelink-\(getpid())"
+    self.name = name
     let package = try Self.pack(into: folder)
     _ = try Command.run(["/usr/bin/dpkg-deb", "--extract", package, folder + "/tree"]).checked()
     // An empty /etc has everything enabled, and this is to be started by the tests.
@@ -46,8 +49,9 @@ final class Machine: @unchecked Sendable {
     guard console >= 0 else { throw SystemError("open", folder + "/console") }
     let output = Descriptor(owning: console)
     let arguments = [
+      "/bin/sh", "-c", Self.inControlGroup(name), "sh",
       "/usr/bin/systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--volatile=yes", "--directory=/",
-      "--private-network", "--boot", "--console=pipe", "--machine=hordelink-\(getpid())",
+      "--private-network", "--boot", "--console=pipe", "--machine=\(name)",
       "--overlay-ro=/usr:\(folder)/tree/usr:/usr", "--bind-ro=\(folder)/control:/run/control",
       // No network comes up on the loopback interface alone.
       "systemd.mask=systemd-networkd-wait-online.service",
@@ -79,6 +83,16 @@ final class Machine: @unchecked Sendable {
     ).checked()
     guard let package = made.split(separator: "\n").last else { throw RehearsalError("no package: \(made)") }
     return String(package)
+  }
+
+  /// Its systemd takes the control group it is started in for the root of all: two in one would remove each other's.
+  private static func inControlGroup(_ name: String) -> String {
+    """
+    for h in /sys/fs/cgroup /sys/fs/cgroup/*; do
+      [ -f "$h/cgroup.procs" ] && mkdir "$h/\(name)" && echo $$ >"$h/\(name)/cgroup.procs"
+    done 2>/dev/null
+    exec "$@"
+    """
   }
 
   private static func waitForLeader(of container: RunningProcess) throws -> pid_t {
@@ -139,6 +153,11 @@ final class Machine: @unchecked Sendable {
       _ = try? container.wait(milliseconds: 5000)
     }
     _ = try? Command.run(["/bin/rm", "-rf", folder])
+    _ = try? Command.run(
+      [
+        "/usr/bin/find", "/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/\(name)*", "-exec", "/bin/rmdir", "{}",
+        "+",
+      ])
   }
 }
 
