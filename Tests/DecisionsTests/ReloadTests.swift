@@ -63,6 +63,22 @@ import Testing
     #expect(supervisor.uplink(.reloaded(problem: nil)) == [.useConfiguration, .notifyReady])
   }
 
+  /// The file that the old settings name may have gone. The next one has the new ones, and cannot end the service.
+  @Test func anUplinkThatCannotStartAgainStartsWithIt() {
+    var supervisor = SupervisorUnderTest.ready()
+    supervisor.exits(.uplink, .signal(9))
+    #expect(supervisor.does(.reloadRequested).isEmpty)
+    #expect(supervisor.exits(.uplink, .code(78)) == [.notifyReloading, .readConfiguration])
+    #expect(supervisor.does(.configurationRead(read(supervisor))) == [.useConfiguration, .notifyReady])
+    #expect(configured(supervisor.pass(60)) == 7)
+    #expect(supervisor.exits(.uplink, .code(78)).isEmpty)
+    supervisor.does(.reloadRequested)
+    // It starts while the file is read: what it has not been told waits for its word.
+    supervisor.pass(60)
+    #expect(supervisor.does(.configurationRead(read(supervisor, window: 8))) == [.notifyReady])
+    #expect(supervisor.uplink(.ready).contains(.readConfiguration))
+  }
+
   @Test func oneFollowsTheOther() {
     var supervisor = SupervisorUnderTest.ready()
     supervisor.does(.reloadRequested)

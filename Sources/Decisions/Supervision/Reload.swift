@@ -25,7 +25,7 @@ extension SupervisorCore {
 
   mutating func reloadRequested() {
     guard stage == .running else { return }
-    guard uplink.isReady, case .none = reload else {
+    guard uplink.isReady || nobodyToAsk, case .none = reload else {
       reloadWaits = true
       return
     }
@@ -39,10 +39,22 @@ extension SupervisorCore {
     if reloadWaits { reloadRequested() }
   }
 
+  /// An Uplink that was ready once and cannot start again may need just this reload. Whatever its successor says of it, the
+  /// service does not end.
+  private var nobodyToAsk: Bool { uplinkCannotStart && uplink.run == nil && announcedReady && !isDegraded }
+
   mutating func configurationRead(_ read: Reload) {
     guard case .reading = reload else { return }
-    reload = .asking(read)
-    actions.append(.toUplink(.reload(read.settings.uplink)))
+    if uplink.isReady {
+      reload = .asking(read)
+      actions.append(.toUplink(.reload(read.settings.uplink)))
+    } else if uplink.run == nil {
+      use(read)
+    } else {
+      // Its successor has been started meanwhile, with the old settings.
+      reloadWaits = true
+      reloadIsOver()
+    }
   }
 
   mutating func configurationUnusable(_ problems: [String]) {
@@ -56,8 +68,12 @@ extension SupervisorCore {
     guard case .asking(let read) = reload else { return }
     if let problem {
       reloadFailed(problem)
-      return
+    } else {
+      use(read)
     }
+  }
+
+  private mutating func use(_ read: Reload) {
     settings = read.settings
     actions.append(.useConfiguration)
     let applied = read.applied.isEmpty ? "" : "; changed: \(read.applied.joined(separator: ", "))"

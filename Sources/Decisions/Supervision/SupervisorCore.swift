@@ -109,6 +109,8 @@ public struct SupervisorCore: Sendable {
   var reload = ReloadStage.none
   /// A reload is asked for, and begins once Uplink is ready and no other one is under way.
   var reloadWaits = false
+  /// The last Uplink ended before it was ready.
+  var uplinkCannotStart = false
   /// No new jobs are taken, until a person says otherwise or the service restarts.
   var isDraining = false
   var restarts = ChildRestarts()
@@ -208,6 +210,7 @@ public struct SupervisorCore: Sendable {
     let pid = child.run?.pid
     let generation = child.run?.generation
     let wanted = !child.stopping
+    if key == .uplink { uplinkCannotStart = !child.isReady }
     let decision = child.died(exit, reason: reason, at: now, dice: &dice)
     withChild(key) { $0 = child }
     func entry(_ priority: LogPriority, _ event: JournalEvent, _ what: String) -> LogEntry {
@@ -241,6 +244,7 @@ public struct SupervisorCore: Sendable {
   private mutating func uplinkIsGone(at now: Instant) {
     inventory = []
     reloadLost()
+    resumeReload()
     for number in questions.keys.sorted() { answer(number, nil, at: now) }
   }
 
