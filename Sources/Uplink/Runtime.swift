@@ -92,7 +92,7 @@ final class Runtime {
       return FiguresPage(
         type: "application/openmetrics-text; version=1.0.0; charset=utf-8", text: core.openMetrics(at: Self.now))
     case "/healthz":
-      let (isWell, text) = core.health
+      let (isWell, text) = core.health(at: Self.now)
       return FiguresPage(isWell: isWell, type: "text/plain; charset=utf-8", text: text)
     default: return nil
     }

@@ -202,16 +202,18 @@ extension UplinkUnderTest {
 
   @Test func aFullRecordAndAFullDiskAreToldApart() throws {
     let uplink = UplinkUnderTest(.test(maxRows: 2))
-    #expect(uplink.core.health.isWell && uplink.core.health.text == "ok\nfacilitator: connecting\n")
+    #expect(
+      uplink.core.health(at: uplink.now).isWell
+        && uplink.core.health(at: uplink.now).text == "ok\nfacilitator: connecting\n")
     uplink.request(job(1))
     uplink.settle()
     #expect(try uplink.figure("full", ["what": "record"]) == 1)
     #expect(try uplink.figure("full", ["what": "disk"]) == 0)
     #expect(try uplink.figure("record_bytes") == Double(OutboxEntry.overhead + 7))
-    #expect(!uplink.core.health.isWell && uplink.core.health.text.contains("max_rows"))
+    #expect(!uplink.core.health(at: uplink.now).isWell && uplink.core.health(at: uplink.now).text.contains("max_rows"))
     uplink.does(.disk(isFull: true))
     #expect(try uplink.figure("full", ["what": "disk"]) == 1)
-    #expect(uplink.core.health.text.hasPrefix("the disk has no room"))
+    #expect(uplink.core.health(at: uplink.now).text.hasPrefix("the disk has no room"))
   }
 
   @Test func drainingAndRestartsAreTold() throws {
@@ -282,6 +284,18 @@ extension UplinkUnderTest {
   }
 
   /// The reader in these tests refuses what a scraper would.
+  @Test func aDiskThatHangsIsAnIllnessAfterTenSeconds() {
+    let uplink = UplinkUnderTest()
+    uplink.request(job(1))
+    uplink.pass(9)
+    #expect(uplink.core.health(at: uplink.now).isWell)
+    uplink.pass(1)
+    let (isWell, text) = uplink.core.health(at: uplink.now)
+    #expect(!isWell && text.hasPrefix("a commit has taken 10 s"))
+    uplink.settle()
+    #expect(uplink.core.health(at: uplink.now).isWell)
+  }
+
   /// A day's outage of a hundred thousand updates makes a sum of more nanoseconds than 64 bits hold.
   @Test func aLongSumIsTold() throws {
     var histogram = Histogram(bounds: [.seconds(1)])

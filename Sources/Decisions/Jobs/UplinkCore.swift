@@ -167,6 +167,8 @@ public struct UplinkCore: Sendable {
   /// How long a job is held in memory after its terminal status, so that a worker whose last acknowledgement was lost
   /// can ask again. Whoever comes later is answered from the record.
   public static let memory = Duration.seconds(60)
+  /// How long a commit may take before that is told as an illness.
+  static let slowCommit = Duration.seconds(10)
 
   var settings: UplinkSettings
   let bootID: String

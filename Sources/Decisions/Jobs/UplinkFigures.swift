@@ -7,8 +7,12 @@ extension UplinkCore {
 
   /// Whether updates are accepted and kept, and a text that says so to a person. That the facilitator is away is no
   /// illness of ours.
-  public var health: (isWell: Bool, text: String) {
+  public func health(at now: Moment) -> (isWell: Bool, text: String) {
     let facilitator = "facilitator: \(session.state.name)\n"
+    if let oldestCommit, now.boot - oldestCommit >= Self.slowCommit {
+      let seconds = (now.boot - oldestCommit).wholeSeconds
+      return (false, "a commit has taken \(seconds) s so far: the disk is slow or hangs; workers wait\n\(facilitator)")
+    }
     if isFull { return (false, "\(whyFull); new jobs are rejected and workers wait\n\(facilitator)") }
     return (true, "ok\n\(facilitator)")
   }

@@ -75,7 +75,7 @@ extension SupervisorCore {
         .error, .childHung, "uplink has not committed for \(age.wholeSeconds) s; it is killed and replaced",
         child: .uplink)
       uplink.misbehaved(at: now)
-    } else if age >= .seconds(10) {
+    } else if age >= UplinkCore.slowCommit {
       log(
         .warning, .storeFailed, "uplink's oldest commit takes \(age.wholeSeconds) s: the disk is slow", child: .uplink)
     }
