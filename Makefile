@@ -107,7 +107,7 @@ uninstall:
 	  $(sysusersdir)/hordelink.conf $(tmpfilesdir)/hordelink.conf \
 	  $(foreach page,$(manpages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(page).gz))
 
-# hordelink_VERSION_ARCH.deb, beside this file.
+# hordelink_RELEASE_ARCH.deb, beside this file.
 deb: build
 	script/make-deb
 
