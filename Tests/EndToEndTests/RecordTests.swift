@@ -34,7 +34,7 @@ extension EndToEnd {
         let state = try #require(try rehearsal.report()?.uplink?.state)
         #expect(state.full == "record" && state.queued == 1)
         try rehearsal.facilitatorComesBack()
-        try rehearsal.expectAccepted(job, [.received, .accepted, .executorReady, .completed], milliseconds: 60_000)
+        try rehearsal.expectAccepted(job, [.received, .accepted, .executorReady, .completed], milliseconds: 180_000)
         #expect(answers.takeUntilClosed() == [.stored, .stored])
         try rehearsal.expectLog("there is room in the record again")
       }

@@ -4,6 +4,9 @@ import Testing
 
 @testable import Messages
 
+/// What every frame begins with.
+private let version = MessagePackValue.int(Int64(frameVersion))
+
 @Suite struct MessageTests {
   private struct RoundTrip: ForEachConversation {
     func check<M: Message>(_ samples: [M]) throws {
@@ -31,7 +34,7 @@ import Testing
       let kinds = Set(samples.map(\.kind))
       #expect(kinds == Set(1...UInt8(kinds.count)), "\(M.conversation)")
       for kind in UInt8.min ... .max where !kinds.contains(kind) {
-        let error = refusal(M.self, body([.int(1), .int(Int64(kind)), .int(0)]))
+        let error = refusal(M.self, body([version, .int(Int64(kind)), .int(0)]))
         #expect(error == .unknownKind(kind, conversation: M.conversation))
       }
       for (index, one) in samples.enumerated() {
@@ -57,8 +60,8 @@ import Testing
   @Test func aFrameIsWhatTheProtocolSays() {
     #expect(
       SupervisorToListener.ping(5).frame(generation: Generation(300))
-        == [0, 0, 0, 7, 0x94, 1, 2, 0xcd, 1, 0x2c, 5])
-    #expect(ListenerToSupervisor.ready.frame(generation: .none) == [0, 0, 0, 4, 0x93, 1, 1, 0])
+        == [0, 0, 0, 7, 0x94, 2, 2, 0xcd, 1, 0x2c, 5])
+    #expect(ListenerToSupervisor.ready.frame(generation: .none) == [0, 0, 0, 4, 0x93, 2, 1, 0])
   }
 
   /// The wire's numbers, which a record on disk or another release relies on.
@@ -67,13 +70,13 @@ import Testing
     #expect([JobPhase.accepted, .dispatching, .ended, .closed].map(\.rawValue) == [0, 1, 2, 3])
     #expect(StopStep.allCases.map(\.rawValue) == [1, 2, 3])
     #expect([CommandKnowledge.started, .neverStarted, .unknown].map(\.rawValue) == [1, 2, 3])
-    #expect(frameVersion == 1)
+    #expect(frameVersion == 2)
   }
 
   private struct WrongFields: ForEachConversation {
     func check<M: Message>(_ samples: [M]) throws {
       for sample in samples {
-        let head: [MessagePackValue] = [.int(1), .int(Int64(sample.kind)), .int(9)]
+        let head: [MessagePackValue] = [version, .int(Int64(sample.kind)), .int(9)]
         let fields = sample.fields
         #expect(refusal(M.self, body(head + fields)) == nil)
         // One too many, one too few.
@@ -118,24 +121,24 @@ import Testing
     let job = MessagePackValue.string(firstJob.description)
     let exit = MessagePackValue.array([.int(1), .null, .string("not bytes")])
     #expect(
-      refusal(SupervisorToListener.self, body([.int(1), .int(2), .int(0)])) == .field("number", kind: 2))
+      refusal(SupervisorToListener.self, body([version, .int(2), .int(0)])) == .field("number", kind: 2))
     #expect(
-      refusal(SupervisorToListener.self, body([.int(1), .int(3), .int(0), exit])) == .field("stderr", kind: 3)
+      refusal(SupervisorToListener.self, body([version, .int(3), .int(0), exit])) == .field("stderr", kind: 3)
     )
     #expect(
-      refusal(SupervisorToUplink.self, body([.int(1), .int(6), .int(0), job, .int(1)]))
+      refusal(SupervisorToUplink.self, body([version, .int(6), .int(0), job, .int(1)]))
         == .field("reason", kind: 6))
     #expect(
-      refusal(SupervisorToUplink.self, body([.int(1), .int(6), .int(0), .string("x"), .int(1)]))
+      refusal(SupervisorToUplink.self, body([version, .int(6), .int(0), .string("x"), .int(1)]))
         == .field("job", kind: 6))
     #expect(
-      refusal(ListenerToUplink.self, body([.int(1), .int(2), .int(0), .int(1), .int(12), .null]))
+      refusal(ListenerToUplink.self, body([version, .int(2), .int(0), .int(1), .int(12), .null]))
         == .field("status", kind: 2))
     #expect(
-      refusal(ListenerToUplink.self, body([.int(1), .int(2), .int(0), .int(-1), .int(1), .null]))
+      refusal(ListenerToUplink.self, body([version, .int(2), .int(0), .int(-1), .int(1), .null]))
         == .field("sequence", kind: 2))
     #expect(
-      refusal(UplinkToListener.self, body([.int(1), .int(4), .int(0), .int(1), .string("odd"), .string("")]))
+      refusal(UplinkToListener.self, body([version, .int(4), .int(0), .int(1), .string("odd"), .string("")]))
         == .field("code", kind: 4))
   }
 
@@ -143,17 +146,17 @@ import Testing
     let job = MessagePackValue.string(firstJob.description)
     for raw: Int64 in [-1, 0, 4, 255, 256, 257, .max, .min] {
       #expect(
-        refusal(SupervisorToUplink.self, body([.int(1), .int(7), .int(0), .int(raw)]))
+        refusal(SupervisorToUplink.self, body([version, .int(7), .int(0), .int(raw)]))
           == .field("step", kind: 7))
     }
     for pid: Int64 in [Int64(Int32.max) + 1, Int64(Int32.min) - 1] {
       let record = MessagePackValue.array([.int(pid), .int(0), .string("")])
       #expect(
-        refusal(SupervisorToUplink.self, body([.int(1), .int(5), .int(0), job, record]))
+        refusal(SupervisorToUplink.self, body([version, .int(5), .int(0), job, record]))
           == .field("pid", kind: 5))
     }
     #expect(
-      refusal(UplinkToSupervisor.self, body([.int(1), .int(3), .int(0), .array([job, .int(4), .null])]))
+      refusal(UplinkToSupervisor.self, body([version, .int(3), .int(0), .array([job, .int(4), .null])]))
         == .field("phase", kind: 3))
   }
 
@@ -161,15 +164,15 @@ import Testing
     func check<M: Message>(_ samples: [M]) throws {
       let kind = samples[0].kind
       let fields = samples[0].fields
-      for version: Int64 in [0, 2, .max] {
-        let error = refusal(M.self, body([.int(version), .int(Int64(kind)), .int(0)] + fields))
-        #expect(error == .version(UInt64(version)))
+      for other: Int64 in [0, 1, .max] {
+        let error = refusal(M.self, body([.int(other), .int(Int64(kind)), .int(0)] + fields))
+        #expect(error == .version(UInt64(other)))
       }
       let notFrames: [MessagePackValue] = [
-        .null, .int(1), .string("frame"), .array([]), .array([.int(1), .int(1)]),
+        .null, .int(1), .string("frame"), .array([]), .array([version, .int(1)]),
         .map([MessagePackPair(.int(1), .int(1))]), .array([.string("1"), .int(1), .int(0)]),
-        .array([.int(1), .int(256), .int(0)]), .array([.int(1), .int(-1), .int(0)]),
-        .array([.int(1), .int(1), .int(-1)]), .array([.int(1), .int(1), .null]),
+        .array([version, .int(256), .int(0)]), .array([version, .int(-1), .int(0)]),
+        .array([version, .int(1), .int(-1)]), .array([version, .int(1), .null]),
       ]
       for value in notFrames {
         var encoder = MessagePackEncoder()
@@ -209,7 +212,7 @@ import Testing
         case 1:
           let fields = (0..<Int.random(in: 0...4, using: &random)).map { _ in value(2, &random) }
           bytes = Array(
-            body([.int(1), .int(.random(in: 0...13, using: &random)), value(0, &random)] + fields))
+            body([version, .int(.random(in: 0...13, using: &random)), value(0, &random)] + fields))
         default:
           let sample = samples[.random(in: samples.indices, using: &random)]
           bytes = Array(sample.frame(generation: .none).dropFirst(4).prefix(4096))
