@@ -54,6 +54,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CHiredis"),
     .systemLibrary(name: "CMessagePack"),
     .systemLibrary(name: "CSodium"),
     .systemLibrary(name: "CSQLite"),
@@ -63,11 +64,14 @@ let package = Package(
     .target(name: "MessagePack", dependencies: ["CMessagePack"], swiftSettings: ordered),
     .target(name: "Messages", dependencies: ["MessagePack"], swiftSettings: ordered),
     .target(name: "JSON", swiftSettings: ordered),
+    .target(name: "Redis", swiftSettings: ordered),
+    .target(name: "RedisReading", dependencies: ["CHiredis", "Redis"], swiftSettings: ordered),
     .target(name: "StatusUpdates", dependencies: ["JSON", "MessagePack", "Messages"], swiftSettings: ordered),
     .target(
       name: "Decisions",
       dependencies: [
-        "JSON", "Messages", "StatusUpdates", .product(name: "DequeModule", package: "swift-collections"),
+        "JSON", "Messages", "Redis", "StatusUpdates",
+        .product(name: "DequeModule", package: "swift-collections"),
       ], swiftSettings: ordered),
     .target(name: "Identity", dependencies: ["CSodium"], swiftSettings: strict),
     .target(
@@ -113,7 +117,9 @@ let package = Package(
       ], swiftSettings: strict, linkerSettings: withRuntime),
     .executableTarget(
       name: "Listener",
-      dependencies: ["Decisions", "Failpoints", "MessagePack", "Messages", "Platform", "StatusUpdates"],
+      dependencies: [
+        "Decisions", "Failpoints", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "StatusUpdates",
+      ],
       exclude: ["functions.order"],
       swiftSettings: ordered,
       linkerSettings: staticProgram),
@@ -194,7 +200,7 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
+        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "Rehearsal", "Stage", "Store",
         "WorkerClient",
       ],
       swiftSettings: strict),

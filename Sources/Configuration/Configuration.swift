@@ -76,8 +76,8 @@ public struct Configuration: Sendable, Equatable {
   public struct Channel: Sendable, Equatable {
     /// `kind`
     public var kind: Kind
-    /// `redis_url`: redis://..., given whenever `kind` is redis. May hold a password.
-    public var redisURL: String?
+    /// `redis_url`: given whenever `kind` is redis. May hold a password.
+    public var redisURL: RedisURL?
     /// `redis_layer`
     public var redisLayer: RedisLayer
     /// `redis_prefix`: what the core layer puts before its keys.
@@ -119,7 +119,7 @@ public struct Configuration: Sendable, Equatable {
     /// `log_output`: whether what the command prints goes to the journal.
     public var logOutput: Bool
     /// `broker_url`: redis://..., given whenever `kind` is celery. May hold a password.
-    public var brokerURL: String?
+    public var brokerURL: RedisURL?
     /// `task`: the name of the Celery task; given whenever `kind` is celery.
     public var task: String?
     /// `queue`: the name of the Celery queue; given whenever `kind` is celery.
@@ -185,13 +185,6 @@ public struct Configuration: Sendable, Equatable {
   /// Settings that are valid and that this version cannot carry out yet; empty when it can start.
   public var unsupported: [Problem] {
     var problems: [Problem] = []
-    if channel.kind == .redis {
-      problems.append(
-        problem(
-          at: "channel.kind",
-          "channel.kind = \"redis\" is not built in this version: set it to \"socket\", or leave it out"
-        ))
-    }
     if dispatch.kind == .celery {
       problems.append(
         problem(

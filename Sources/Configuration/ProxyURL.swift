@@ -59,7 +59,7 @@ public struct ProxyURL: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Undoes percent-encoding (RFC 3986, section 2.1); nil when it is not whole or what comes out is not UTF-8.
-private func percentDecoded(_ text: String) -> String? {
+func percentDecoded(_ text: String) -> String? {
   var bytes: [UInt8] = []
   var rest = text.utf8[...]
   while let byte = rest.popFirst() {

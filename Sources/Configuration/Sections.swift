@@ -89,7 +89,7 @@ extension Configuration.Channel {
   init(_ section: Section) {
     var section = section
     kind = section.choice("kind", default: .socket) ?? .socket
-    redisURL = section.parsed("redis_url", checkedRedisURL)
+    redisURL = section.parsed("redis_url") { (text) throws(InvalidText) in try RedisURL(text) }
     redisLayer = section.choice("redis_layer", default: .pubsub) ?? .pubsub
     redisPrefix = section.parsed("redis_prefix", nonEmpty) ?? "asgi"
     maxFrameBytes = section.integer("max_frame_bytes", in: 1024...67_108_864, default: 16_777_216)
@@ -112,7 +112,7 @@ extension Configuration.Dispatch {
     passEnvironment = section.list("pass_environment", passableVariable) ?? []
     stopSeconds = section.integer("stop_seconds", in: 1...600, default: 10)
     logOutput = section.flag("log_output", default: true)
-    brokerURL = section.parsed("broker_url", checkedRedisURL)
+    brokerURL = section.parsed("broker_url") { (text) throws(InvalidText) in try RedisURL(text) }
     task = section.parsed("task", nonEmpty)
     queue = section.parsed("queue", nonEmpty)
     queueSeconds = section.integer("queue_seconds", in: 0...604_800, default: 3600)

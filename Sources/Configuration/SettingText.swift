@@ -53,14 +53,3 @@ func passableVariable(_ text: String) throws(InvalidText) -> String {
   default: return text
   }
 }
-
-/// The URL of a Redis server, unchanged; only what can be told without connecting is checked.
-func checkedRedisURL(_ text: String) throws(InvalidText) -> String {
-  let url = try URLText(text)
-  guard url.scheme != "rediss" else {
-    throw InvalidText(
-      "begins with rediss://, but TLS to Redis is not supported: use redis:// or a local tunnel")
-  }
-  guard url.scheme == "redis" else { throw InvalidText("must begin with redis://") }
-  return text
-}

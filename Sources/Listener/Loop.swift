@@ -1,5 +1,6 @@
 import Decisions
 import Failpoints
+import MessagePack
 import Messages
 import Platform
 
@@ -9,6 +10,8 @@ final class Loop {
     static let control: UInt64 = 0
     static let listening: UInt64 = 1
     static let uplink: UInt64 = 2
+    static let redisData: UInt64 = 3
+    static let redisBell: UInt64 = 4
     static let firstWorker: UInt64 = 16
   }
 
@@ -28,6 +31,8 @@ final class Loop {
   private var workers: [UInt64: Worker] = [:]
   private var nextWorker = Token.firstWorker
   private var core: ListenerCore
+  private let redis: RedisEar?
+  private var redisIsEmpty = true
   private var bounds: ConnectionBounds
   private var isStarving = false
   private var draining = false
@@ -45,6 +50,12 @@ final class Loop {
     poller = try Poller()
     core = ListenerCore(settings: settings)
     bounds = ConnectionBounds(frame: settings.maxFrameBytes)
+    let poller = poller
+    redis = settings.redis.map {
+      RedisEar(
+        $0, settings: settings, generation: generation, poller: poller,
+        tokens: [.data: Token.redisData, .bell: Token.redisBell])
+    }
     try listening.setNonBlocking()
     try poller.watch(control.socket, token: Token.control, read: true, write: false)
     try poller.watch(listening, token: Token.listening, read: true, write: false)
@@ -55,6 +66,7 @@ final class Loop {
   /// Runs until the Listener's work is done; returns its exit code.
   func run() throws(SystemError) -> Int32 {
     if let code = try carryOut(core.start()) { return code }
+    if let redis, let code = try take(redis.start(at: now)) { return code }
     // What came with the assignment has been read already.
     if let code = try serveControl(readable: false) { return code }
     while true {
@@ -64,12 +76,15 @@ final class Loop {
           case Token.control: try serveControl(readable: ready.readable || ready.hungUp)
           case Token.listening: try acceptWorkers()
           case Token.uplink: try serveUplink(ready)
+          case Token.redisData: try take(redis?.serve(.data, ready, at: now) ?? [])
+          case Token.redisBell: try take(redis?.serve(.bell, ready, at: now) ?? [])
           default: try serveWorker(ready)
           }
         if let code { return code }
       }
       if draining, let code = try drain() { return code }
       if let due = core.nextDeadline, due <= now, let code = try handle(.timeReached) { return code }
+      if let redis, let due = redis.nextDeadline, due <= now, let code = try tellRedis(.timeReached) { return code }
       if let due = bounds.nextDeadline, due <= now, let code = try endOverdueFrames() { return code }
       if bounds.isFull || isStarving { try balance() }
       if let due = acceptAgainAt, due <= now, let code = try acceptAgain() { return code }
@@ -78,7 +93,7 @@ final class Loop {
 
   private var timeout: Int32? {
     if draining, workers.values.contains(where: { $0.isRead && !$0.isEmpty }) { return 0 }
-    return [core.nextDeadline, bounds.nextDeadline, acceptAgainAt].compactMap(\.self).min().map {
+    return [core.nextDeadline, redis?.nextDeadline, bounds.nextDeadline, acceptAgainAt].compactMap(\.self).min().map {
       Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1))
     }
   }
@@ -95,6 +110,8 @@ final class Loop {
       case .connectUplink: if let code = try connectUplink() { return code }
       case .toUplink(let message): try send(message)
       case .toSupervisor(let message): if let code = try tell(message) { return code }
+      case .answer(ListenerCore.redisConnection, let requestID, let answer):
+        if let code = try settled(requestID, answer) { return code }
       case .answer(let id, let requestID, let answer):
         bounds.answered(id, at: now)
         guard let worker = workers[id.number], !worker.isDeaf else { continue }
@@ -107,6 +124,9 @@ final class Loop {
         Failpoint.reach("listener.answered")
         try watch(worker)
       case .close(let id): try remove(id)
+      case .pauseReading(ListenerCore.redisConnection), .resumeReading(ListenerCore.redisConnection):
+        redis?.isPaused = action == .pauseReading(ListenerCore.redisConnection)
+        if let redis, let code = try tellRedis(.paused(redis.isPaused)) { return code }
       case .pauseReading(let id):
         guard let worker = workers[id.number] else { continue }
         worker.paused = true
@@ -121,6 +141,11 @@ final class Loop {
         // Those who waited for a place have one now.
         try resumeAccepting()
         for worker in workers.values { worker.isEmpty = worker.finishedReading }
+        redisIsEmpty = redis == nil
+        if let code = try tellRedis(.drain) { return code }
+      case .endChannel: if let code = try tellRedis(.end) { return code }
+      case .resolved(let addresses, let problem):
+        if let code = try take(redis?.resolved(addresses, problem: problem, at: now) ?? []) { return code }
       case .exit(let code): return code
       }
     }
@@ -382,6 +407,46 @@ final class Loop {
     try resumeAccepting()
   }
 
+  // MARK: Redis
+
+  private func tellRedis(_ event: RedisChannel.Event) throws(SystemError) -> Int32? {
+    guard let redis else { return nil }
+    return try take(redis.handle(event, at: now))
+  }
+
+  private func take(_ outputs: [RedisEar.Output]) throws(SystemError) -> Int32? {
+    for output in outputs {
+      let code: Int32?
+      switch output {
+      case .request(let request): code = try handle(.workerRequest(ListenerCore.redisConnection, request))
+      case .ready: code = try handle(.channelReady)
+      case .drained:
+        redisIsEmpty = true
+        code = nil
+      case .ended: code = try handle(.channelEnded)
+      case .log(let priority, let text): code = try tell(.log(priority, text))
+      case .resolve(let name):
+        if uplink == nil {
+          code = try take(redis?.resolved([], problem: "Uplink, which looks for it, is away", at: now) ?? [])
+        } else {
+          try send(.resolve(name))
+          code = nil
+        }
+      }
+      if let code { return code }
+    }
+    return nil
+  }
+
+  /// Nobody waits for the answer to what came through Redis: it is removed there, and a refusal is in the journal.
+  private func settled(_ id: MessagePackValue?, _ answer: WorkerAnswer) throws(SystemError) -> Int32? {
+    guard case .int(let number)? = id else { return nil }
+    if case .error(.jobClosed, let text) = answer {
+      if let code = try tell(.log(.notice, "an update that came through Redis is not taken: \(text)")) { return code }
+    }
+    return try tellRedis(.settled(UInt64(clamping: number)))
+  }
+
   // MARK: Bounds
 
   /// When frames that are not whole take all they may, only the foremost of their connections is read from.
@@ -417,7 +482,7 @@ final class Loop {
     for worker in workers.values where worker.isRead && !worker.isEmpty {
       if let code = try readOnce(worker) { return code }
     }
-    guard accepting, workers.values.allSatisfy(\.isEmpty) else { return nil }
+    guard accepting, redisIsEmpty, workers.values.allSatisfy(\.isEmpty) else { return nil }
     draining = false
     return try handle(.drained)
   }

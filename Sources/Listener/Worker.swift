@@ -50,6 +50,19 @@ final class Worker {
     }
   }
 
+  /// What came through Redis, which carries no id and no length of its own.
+  /// - Parameter id: by which its answer is known.
+  static func request(_ body: ArraySlice<UInt8>, id: MessagePackValue, job: JobID?, limit: Int) -> WorkerRequest {
+    var request =
+      body.count <= limit
+      ? request(body, job: job, limit: limit)
+      : WorkerRequest(
+        id: nil,
+        content: .wrong(.tooLarge, "it has \(body.count) bytes; max_frame_bytes is \(limit)", closes: false))
+    request.id = id
+    return request
+  }
+
   private static func request(_ body: ArraySlice<UInt8>, job: JobID?, limit: Int) -> WorkerRequest {
     let message: MessagePackValue
     do {

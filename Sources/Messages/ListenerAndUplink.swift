@@ -10,6 +10,8 @@ public enum ListenerToUplink: Message {
   case specs(SequenceNumber, MachineSpecs)
   /// The job's command has exited, behind everything it sent.
   case commandExited(CommandExit)
+  /// What addresses a name has: a static program should not look for itself. Answered by `resolved`.
+  case resolve(String)
 
   public static var conversation: String { "Listener to Uplink" }
 
@@ -19,6 +21,7 @@ public enum ListenerToUplink: Message {
     case .update: 2
     case .specs: 3
     case .commandExited: 4
+    case .resolve: 5
     }
   }
 
@@ -29,6 +32,7 @@ public enum ListenerToUplink: Message {
       [.number(number.number), .status(status), metadata.map { .binary($0) } ?? .null]
     case .specs(let number, let specs): [.number(number.number), specs.value]
     case .commandExited(let exit): [exit.value]
+    case .resolve(let name): [.string(name)]
     }
   }
 
@@ -41,6 +45,7 @@ public enum ListenerToUplink: Message {
         metadata: try fields.optional("metadata") { [UInt8]($0) })
     case 3: self = .specs(SequenceNumber(try fields.uint("sequence")), try fields.part("specs"))
     case 4: self = .commandExited(try fields.part("exit"))
+    case 5: self = .resolve(try fields.string("name"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }
@@ -64,6 +69,8 @@ public enum UplinkToListener: Message {
   case hold
   /// There is room again: say hello, and send again what is not stored.
   case resume
+  /// The addresses of a name, IPv6 without brackets; or, when there are none, why.
+  case resolved(String, addresses: [String], problem: String)
 
   public static var conversation: String { "Uplink to Listener" }
 
@@ -77,6 +84,7 @@ public enum UplinkToListener: Message {
     case .ended: 6
     case .hold: 7
     case .resume: 8
+    case .resolved: 9
     }
   }
 
@@ -85,6 +93,7 @@ public enum UplinkToListener: Message {
     case .welcome(let ended): [.bool(ended)]
     case .unknownJob, .exitStored, .ended, .hold, .resume: []
     case .stored(let number): [.number(number.number)]
+    case .resolved(let name, let addresses, let problem): [.string(name), .strings(addresses), .string(problem)]
     case .refused(let number, let code, let text):
       [.number(number.number), .string(code.rawValue), .string(text)]
     }
@@ -104,6 +113,9 @@ public enum UplinkToListener: Message {
     case 6: self = .ended
     case 7: self = .hold
     case 8: self = .resume
+    case 9:
+      self = .resolved(
+        try fields.string("name"), addresses: try fields.strings("addresses"), problem: try fields.string("problem"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

@@ -164,20 +164,24 @@ public struct ListenerSettings: MessagePart, Hashable {
   public var uplinkSocket: String
   /// The largest worker's frame, in bytes.
   public var maxFrameBytes: Int
+  /// Where workers report besides the job's socket; nil: nowhere.
+  public var redis: RedisChannelSettings?
 
-  public init(job: JobID?, uplinkSocket: String, maxFrameBytes: Int) {
+  public init(job: JobID?, uplinkSocket: String, maxFrameBytes: Int, redis: RedisChannelSettings? = nil) {
     self.job = job
     self.uplinkSocket = uplinkSocket
     self.maxFrameBytes = maxFrameBytes
+    self.redis = redis
   }
 
   public var fields: [MessagePackValue] {
-    [job.map { .job($0) } ?? .null, .string(uplinkSocket), .int(maxFrameBytes)]
+    [job.map { .job($0) } ?? .null, .string(uplinkSocket), .int(maxFrameBytes), redis?.value ?? .null]
   }
 
   public init(fields: inout FieldReader) throws(FrameError) {
     job = try fields.optional("job") { JobID($0) }
     uplinkSocket = try fields.string("Uplink's socket")
     maxFrameBytes = try fields.int("frame bytes")
+    redis = try fields.optionalPart("Redis")
   }
 }

@@ -22,8 +22,7 @@ public final class FrameConnection {
 
   public let socket: Descriptor
   private var assembler: FrameAssembler
-  private var outgoing: [UInt8] = []
-  private var sent = 0
+  private var outgoing = OutgoingBytes()
   private let outgoingLimit: Int
   /// Whether the peer has closed its end.
   public private(set) var atEnd = false
@@ -38,7 +37,7 @@ public final class FrameConnection {
   }
 
   /// Whether something waits for the socket to take it.
-  public var wantsToWrite: Bool { sent < outgoing.count }
+  public var wantsToWrite: Bool { outgoing.waiting > 0 }
 
   /// Bytes that have been read and are not handed out: of a frame that is not whole, if `nextBody` has just given none.
   public var unfinishedBytes: Int { assembler.pendingBytes }
@@ -74,10 +73,9 @@ public final class FrameConnection {
 
   /// Sends a frame, as much of it as the socket takes now; the rest follows with `flush`.
   public func send(_ frame: [UInt8]) throws(Failure) {
-    outgoing.append(contentsOf: frame)
+    outgoing.append(frame)
     try flush()
-    let waiting = outgoing.count - sent
-    guard waiting <= outgoingLimit else { throw .notReading(bytes: waiting) }
+    guard outgoing.waiting <= outgoingLimit else { throw .notReading(bytes: outgoing.waiting) }
   }
 
   /// Ends both directions; the end shows when it is next read.
@@ -85,28 +83,6 @@ public final class FrameConnection {
 
   /// Sends what waits, as much as the socket takes now.
   public func flush() throws(Failure) {
-    while wantsToWrite {
-      let count: Int
-      do throws(SystemError) {
-        let rest = outgoing[sent...]
-        let result = rest.withUnsafeBytes { buffer -> Result<Int, SystemError> in
-          do throws(SystemError) { return .success(try UnixSocket.send(socket, buffer)) } catch {
-            return .failure(error)
-          }
-        }
-        count = try result.get()
-      } catch {
-        throw .system(error)
-      }
-      if count == 0 { break }
-      sent += count
-    }
-    if sent == outgoing.count {
-      outgoing.removeAll(keepingCapacity: outgoing.capacity <= 1 << 16)
-      sent = 0
-    } else if sent > 1 << 20 {
-      outgoing.removeFirst(sent)
-      sent = 0
-    }
+    do throws(SystemError) { try outgoing.flush(to: socket) } catch { throw .system(error) }
   }
 }

@@ -1,44 +1,80 @@
 import Glibc
 
-/// Internet stream sockets.
+/// Internet stream sockets. Addresses only: nothing is resolved.
 public enum InternetSocket {
   /// Binds to an address of this machine, also while connections of an earlier process there come to their end
   /// (SO_REUSEADDR, socket(7)). Non-blocking; it does not listen yet.
   ///
-  /// - Parameter host: an IPv4 address, or an IPv6 address without brackets; nothing is resolved.
+  /// - Parameter host: an IPv4 address, or an IPv6 address without brackets.
   public static func bind(to host: String, port: Int) throws(SystemError) -> Descriptor {
-    let subject = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    guard let port = in_port_t(exactly: port), port > 0 else { throw SystemError("bind", subject, code: EINVAL) }
-    if host.contains(":") {
-      var address = sockaddr_in6()
-      address.sin6_family = sa_family_t(AF_INET6)
-      address.sin6_port = port.bigEndian
-      guard inet_pton(AF_INET6, host, &address.sin6_addr) == 1 else { throw SystemError("bind", subject, code: EINVAL) }
-      return try bind(&address, AF_INET6, subject)
+    guard port > 0 else { throw SystemError("bind", subject(host, port), code: EINVAL) }
+    return try withAddress(host, port, call: "bind") { (socket, address, length) throws(SystemError) in
+      var on: Int32 = 1
+      try check("setsockopt", "SO_REUSEADDR of \(subject(host, port))") {
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+      }
+      try check("bind", subject(host, port)) { Glibc.bind(socket, address, length) }
     }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { throw SystemError("bind", subject, code: EINVAL) }
-    return try bind(&address, AF_INET, subject)
   }
 
-  private static func bind<Address>(
-    _ address: inout Address, _ family: Int32, _ subject: String
-  ) throws(SystemError) -> Descriptor {
-    let flags = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-    let socket = Descriptor(owning: try check("socket", subject) { Glibc.socket(family, flags, 0) })
-    var on: Int32 = 1
-    try check("setsockopt", "SO_REUSEADDR of \(subject)") {
-      setsockopt(socket.number, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-    }
-    try check("bind", subject) {
-      withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          Glibc.bind(socket.number, $0, socklen_t(MemoryLayout<Address>.size))
-        }
+  /// Begins to connect to an address; the connection is there, or is not to be had, once the socket can be written
+  /// (connect(2), EINPROGRESS).
+  public static func connect(to host: String, port: Int) throws(SystemError) -> Descriptor {
+    try withAddress(host, port, call: "connect") { (socket, address, length) throws(SystemError) in
+      // What is sent is small and waited for.
+      var on: Int32 = 1
+      try check("setsockopt", "TCP_NODELAY of \(subject(host, port))") {
+        setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+      }
+      if Glibc.connect(socket, address, length) != 0, errno != EINPROGRESS {
+        throw SystemError("connect", subject(host, port))
       }
     }
+  }
+
+  private static func subject(_ host: String, _ port: Int) -> String {
+    host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+
+  private static func withAddress(
+    _ host: String, _ port: Int, call: String,
+    _ body: (Int32, UnsafePointer<sockaddr>, socklen_t) throws(SystemError) -> Void
+  ) throws(SystemError) -> Descriptor {
+    guard let number = in_port_t(exactly: port) else {
+      throw SystemError(call, subject(host, port), code: EINVAL)
+    }
+    var storage = sockaddr_storage()
+    let family = host.contains(":") ? AF_INET6 : AF_INET
+    var length = socklen_t(0)
+    let isAddress = withUnsafeMutableBytes(of: &storage) { bytes -> Bool in
+      if family == AF_INET6 {
+        var address = sockaddr_in6()
+        address.sin6_family = sa_family_t(AF_INET6)
+        address.sin6_port = number.bigEndian
+        guard inet_pton(AF_INET6, host, &address.sin6_addr) == 1 else { return false }
+        bytes.storeBytes(of: address, as: sockaddr_in6.self)
+        length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+      } else {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = number.bigEndian
+        guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { return false }
+        bytes.storeBytes(of: address, as: sockaddr_in.self)
+        length = socklen_t(MemoryLayout<sockaddr_in>.size)
+      }
+      return true
+    }
+    guard isAddress else { throw SystemError(call, subject(host, port), code: EINVAL) }
+    let flags = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    let socket = Descriptor(
+      owning: try check("socket", subject(host, port)) { Glibc.socket(family, flags, 0) })
+    try withUnsafePointer(to: &storage) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address -> Result<Void, SystemError> in
+        do throws(SystemError) { return .success(try body(socket.number, address, length)) } catch {
+          return .failure(error)
+        }
+      }
+    }.get()
     return socket
   }
 }

@@ -80,6 +80,8 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
       draining = true
       // Behind this event: reading hands over events of its own.
       world.after(1) { [weak self] in self?.drain() }
+    // No Redis is simulated.
+    case .endChannel, .resolved: break
     case .exit(let code): end(.code(code))
     }
   }

@@ -29,10 +29,32 @@ extension UplinkSettings {
   }
 }
 
+extension RedisServer {
+  init(_ url: RedisURL) {
+    let place: Place =
+      switch url.place {
+      case .host(let name, let port, isName: true): .name(name, port: port)
+      case .host(let address, let port, isName: false): .address(address, port: port)
+      case .socket(let path): .socket(path)
+      }
+    self.init(place: place, username: url.username, password: url.password, database: url.database)
+  }
+}
+
+extension RedisChannelSettings {
+  /// nil where workers do not report through Redis.
+  init?(_ channel: Configuration.Channel) {
+    guard channel.kind == .redis, let url = channel.redisURL else { return nil }
+    self.init(
+      server: RedisServer(url), layer: channel.redisLayer == .core ? .core : .pubsub, prefix: channel.redisPrefix)
+  }
+}
+
 extension SupervisorCore.Settings {
   init(_ configuration: Configuration) {
     self.init(
-      uplink: UplinkSettings(configuration), uplinkSocket: Ingress.uplinkPath(configuration.runtimeDirectory),
+      uplink: UplinkSettings(configuration), redis: RedisChannelSettings(configuration.channel),
+      uplinkSocket: Ingress.uplinkPath(configuration.runtimeDirectory),
       stopGrace: .seconds(configuration.dispatch.stopSeconds))
   }
 }

@@ -23,6 +23,7 @@ final class Runtime {
   private let logger: Logger
   private let loop: any EventLoop
   private let storeThread: StoreThread
+  private let resolver: NameResolver
   private let finish: (Int32) -> Void
 
   private var core: UplinkCore
@@ -61,6 +62,7 @@ final class Runtime {
     address = parts.address
     self.loop = loop
     self.storeThread = storeThread
+    resolver = NameResolver(loop: loop)
     self.logger = logger
     self.finish = finish
     core = UplinkCore(
@@ -154,7 +156,7 @@ final class Runtime {
     listeners[id] = channel
     return FrameHandler(
       limit: settings.maxFrameBytes + Limits.updateOverheadBytes,
-      received: { [self] message, generation in post(.fromListener(id, message, generation)) },
+      received: { [self] message, generation in listenerSaid(id, message, generation) },
       closed: { [self] reason in
         if let reason {
           logger.log(LogEntry(.error, .badMessage, "\(reason); the connection of a Listener is closed"))
@@ -162,6 +164,18 @@ final class Runtime {
         listeners[id] = nil
         post(.listenerGone(id))
       })
+  }
+
+  private func listenerSaid(_ id: ConnectionID, _ message: ListenerToUplink, _ generation: Generation) {
+    guard case .resolve(let name) = message else {
+      post(.fromListener(id, message, generation))
+      return
+    }
+    resolver.resolve(name) { [self] answer in
+      guard let channel = listeners[id] else { return }
+      write(UplinkToListener.resolved(name, addresses: answer.addresses, problem: answer.problem), to: channel)
+      channel.flush()
+    }
   }
 
   func storeSaid(_ result: Result<[StoreThread.Outcome], StoreError>) {

@@ -66,8 +66,18 @@ enum Samples {
     [
       .assign(ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 0)),
       .assign(ListenerSettings(job: firstJob, uplinkSocket: "/run/é", maxFrameBytes: .max)),
+      .assign(ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 1, redis: redis(.socket("/r"), .core))),
+      .assign(
+        ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 1, redis: redis(.name("n", port: 1), .pubsub))),
+      .assign(
+        ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 1, redis: redis(.address("::1", port: 2), .core))),
       .ping(0), .ping(.max), .stop,
     ] + exits.map { .commandExited($0) }
+
+  private static func redis(_ place: RedisServer.Place, _ layer: RedisLayer) -> RedisChannelSettings {
+    RedisChannelSettings(
+      server: RedisServer(place: place, username: "u", password: "p", database: 3), layer: layer, prefix: "asgi")
+  }
 
   static let listenerToSupervisor: [ListenerToSupervisor] =
     [.ready, .pong(0), .pong(.max), .finished]
@@ -79,12 +89,13 @@ enum Samples {
       .update(SequenceNumber(0), .completed, metadata: []),
       .specs(SequenceNumber(1), MachineSpecs(minerHotkey: "m", batchID: "b", specs: [0xff])),
     ] + JobStatus.allCases.map { .update(SequenceNumber(1), $0, metadata: nil) }
-    + exits.map { .commandExited($0) }
+    + exits.map { .commandExited($0) } + [.resolve("redis.example")]
 
   static let uplinkToListener: [UplinkToListener] =
     [
       .welcome(ended: true), .welcome(ended: false), .unknownJob, .stored(SequenceNumber(.max)), .exitStored,
-      .ended, .hold, .resume,
+      .ended, .hold, .resume, .resolved("n", addresses: ["::1", "127.0.0.1"], problem: ""),
+      .resolved("n", addresses: [], problem: "why"),
     ]
     + [.malformed, .invalid, .wrongJob, .jobClosed, .tooLarge].map { .refused(SequenceNumber(3), $0, "why") }
 

@@ -62,6 +62,10 @@ public struct ListenerCore: Sendable {
     case workerClosed(ConnectionID)
     /// After `drain`: the backlog is empty and every connection has been read until nothing was left.
     case drained
+    /// From here on nothing is missed that is sent through Redis, whose connection is then a worker's like others.
+    case channelReady
+    /// After `endChannel`.
+    case channelEnded
     case timeReached
   }
 
@@ -75,9 +79,15 @@ public struct ListenerCore: Sendable {
     case resumeReading(ConnectionID)
     /// Read everything that has been sent so far, and say `drained`.
     case drain
+    /// Leave nothing behind in Redis, and say `channelEnded`.
+    case endChannel
+    /// Of a name that was asked for.
+    case resolved(addresses: [String], problem: String)
     case exit(Int32)
   }
 
+  /// What comes through Redis comes as from this connection.
+  public static let redisConnection = ConnectionID(2)
   /// Unanswered requests a connection may have before it is read no further.
   public static let pendingPerConnection = 64
   /// Unstored bytes over all connections before none is read any further: two of the largest frames.
@@ -115,7 +125,9 @@ public struct ListenerCore: Sendable {
   }
   private enum Leaving: Sendable { case no, draining, afterLast }
 
-  private let settings: ListenerSettings
+  private var settings: ListenerSettings
+  private var channelIsReady: Bool
+  private var endingChannel = false
   private var link = Link.down
   private var connectedAt = Instant(nanoseconds: 0)
   private var reconnectAt: Instant?
@@ -137,6 +149,7 @@ public struct ListenerCore: Sendable {
   public init(settings: ListenerSettings) {
     self.settings = settings
     pendingBytesLimit = 2 * settings.maxFrameBytes
+    channelIsReady = settings.redis == nil
   }
 
   /// What to do first.
@@ -173,6 +186,15 @@ public struct ListenerCore: Sendable {
       flush(connection)
     case .workerClosed(let connection): connections[connection] = nil
     case .drained: drained()
+    case .channelReady:
+      channelIsReady = true
+      connections[Self.redisConnection] = Connection()
+      sayReady()
+    case .channelEnded:
+      channelIsReady = true
+      endingChannel = false
+      settings.redis = nil
+      connections[Self.redisConnection] = nil
     case .timeReached:
       if let due = reconnectAt, due <= now {
         reconnectAt = nil
@@ -191,10 +213,7 @@ public struct ListenerCore: Sendable {
     switch message {
     case .welcome(let jobEnded):
       link = .up
-      if !saidReady {
-        saidReady = true
-        actions.append(.toSupervisor(.ready))
-      }
+      sayReady()
       // What was sent on an earlier connection and not stored has an unknown outcome: all of it goes again.
       for entry in pending { actions.append(.toUplink(entry.message)) }
       if jobEnded { jobHasEnded(at: now) }
@@ -207,12 +226,21 @@ public struct ListenerCore: Sendable {
     case .refused(let number, let code, let text): settled(number, .error(code, text))
     case .exitStored: exitStored = true
     case .ended: jobHasEnded(at: now)
+    case .resolved(_, let addresses, let problem):
+      actions.append(.resolved(addresses: addresses, problem: problem))
     case .hold: link = .held
     case .resume:
       // What was sent in the meantime was not heard: all of it goes again, as on a new connection.
       link = .greeting
       actions.append(.toUplink(.hello(settings.job)))
     }
+  }
+
+  /// Spawned is not ready: updates are heard, on every channel, and there is somebody to hand them to.
+  private mutating func sayReady() {
+    guard channelIsReady, link == .up, !saidReady else { return }
+    saidReady = true
+    actions.append(.toSupervisor(.ready))
   }
 
   private mutating func fromSupervisor(_ message: SupervisorToListener) {
@@ -328,7 +356,13 @@ public struct ListenerCore: Sendable {
   private mutating func leaveIfDone() {
     if ended, pending.isEmpty {
       let commandIsOver = exitFact != nil && exitStored
-      if lingeredEnough || (commandIsOver && connections.isEmpty && !draining) {
+      let nobodyIsThere = connections.keys.allSatisfy { $0 == Self.redisConnection }
+      if lingeredEnough || (commandIsOver && nobodyIsThere && !draining) {
+        if settings.redis != nil {
+          if !endingChannel { actions.append(.endChannel) }
+          endingChannel = true
+          return
+        }
         actions.append(.toSupervisor(.finished))
         actions.append(.exit(ExitCode.success))
         return

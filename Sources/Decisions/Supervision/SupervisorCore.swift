@@ -68,12 +68,17 @@ public struct SupervisorCore: Sendable {
   public struct Settings: Sendable {
     /// Uplink's, sent first to each generation of it.
     public var uplink: UplinkSettings
+    /// Where workers report besides their jobs' sockets; nil: nowhere.
+    public var redis: RedisChannelSettings?
     public var uplinkSocket: String
     /// How long a command has after SIGTERM.
     public var stopGrace: Duration
 
-    public init(uplink: UplinkSettings, uplinkSocket: String, stopGrace: Duration) {
+    public init(
+      uplink: UplinkSettings, redis: RedisChannelSettings? = nil, uplinkSocket: String, stopGrace: Duration
+    ) {
       self.uplink = uplink
+      self.redis = redis
       self.uplinkSocket = uplinkSocket
       self.stopGrace = stopGrace
     }
@@ -342,7 +347,8 @@ public struct SupervisorCore: Sendable {
           channel,
           .assign(
             ListenerSettings(
-              job: key.job, uplinkSocket: settings.uplinkSocket, maxFrameBytes: settings.uplink.maxFrameBytes)
+              job: key.job, uplinkSocket: settings.uplinkSocket, maxFrameBytes: settings.uplink.maxFrameBytes,
+              redis: settings.redis)
           )))
     }
   }

@@ -1,0 +1,406 @@
+import Messages
+import Redis
+
+/// A channel of Django's channels_redis, as a Listener hears it: what was sent there comes out as `received`, in its
+/// order, and what has been settled is removed. Source: PROTOCOL.md, The job's channel.
+///
+/// The pubsub layer keeps nothing: what is published while nobody is subscribed is gone. The core layer keeps messages in a
+/// sorted set: the lowest are read, and each is removed only after it is settled, so that none is lost however often
+/// this process or the server dies. A second connection, to which the server tells of changes of the key (CLIENT TRACKING), saves
+/// asking again and again; where there is no such thing the key is read four times a second.
+public struct RedisChannel: Sendable {
+  /// One of its connections.
+  public enum Link: Sendable, Hashable, CaseIterable {
+    case data
+    /// The core layer's: what announces that there is something to read.
+    case bell
+  }
+
+  public enum Event: Sendable {
+    case connected(Link)
+    case reply(Link, RedisReply)
+    case lost(Link, String)
+    /// What was received under that number is stored, or never will be.
+    case settled(UInt64)
+    /// The Listener has more than it may hold, or has room again.
+    case paused(Bool)
+    /// Read what has been sent so far, and say `drained`.
+    case drain
+    /// The job is over: leave nothing behind, and say `ended`.
+    case end
+    case timeReached
+  }
+
+  public enum Action: Sendable, Equatable {
+    case connect(Link)
+    /// Close it; it counts as lost already.
+    case disconnect(Link)
+    case send(Link, RedisCommand)
+    case received(UInt64, [UInt8])
+    /// From here on nothing that is sent is missed.
+    case ready
+    case drained
+    case ended
+    case log(LogPriority, String)
+  }
+
+  /// What a reply is awaited for.
+  private enum Expected: Sendable {
+    case subscribed
+    case unsubscribed
+    case drainPong
+    case clientID
+    case tracking
+    case takenBack
+    case messages(forDrain: Bool)
+    case removed
+    case deleted
+  }
+
+  /// Messages that are read at once from the core layer.
+  private static let batch = 8
+  /// How often the key is read where the server does not tell of changes; and as a precaution where it does.
+  private static let pollInterval = Duration.milliseconds(250)
+  private static let precaution = Duration.seconds(5)
+  /// What a sender of the core layer puts before each message, so that two alike are two.
+  private static let saltBytes = 12
+  private static let endDeadline = Duration.seconds(1)
+  private static let bellChannel = "__redis__:invalidate"
+
+  private let settings: RedisChannelSettings
+  private let channel: String
+  private var dice: Dice
+  private var data = RedisLink<Expected>()
+  private var bell = RedisLink<Expected>()
+  private var isReady = false
+  private var number: UInt64 = 0
+  /// Of the core layer: what has been handed over and is still in the set.
+  private var unsettled: [UInt64: [UInt8]] = [:]
+  /// Settled while there was no connection, and still in the set.
+  private var toRemove: [[UInt8]] = []
+  private var isReading = false
+  /// The server's number of the bell's connection, once that is subscribed.
+  private var bellID: Int64?
+  private var isTracked = false
+  private var mayTrack = true
+  private var readAt: Instant?
+  private var draining = false
+  private var endBy: Instant?
+  private var hasEnded = false
+  private var lastFailure: String?
+  private var actions: [Action] = []
+
+  /// - Parameters:
+  ///   - job: whose channel it is; nil for machine specs.
+  ///   - seed: of the jitter.
+  public init(settings: RedisChannelSettings, job: JobID?, seed: UInt64) {
+    self.settings = settings
+    channel = RedisChannelSettings.channel(job)
+    dice = Dice(seed: seed)
+  }
+
+  private var isCore: Bool { settings.layer == .core }
+  private var key: [UInt8] { Array((settings.prefix + channel).utf8) }
+  private var inFlightKey: [UInt8] { key + Array("$inflight".utf8) }
+
+  /// What to do first.
+  public mutating func start(at now: Instant) -> [Action] {
+    data.want(at: now)
+    if isCore { bell.want(at: now) }
+    return handle(.timeReached, at: now)
+  }
+
+  public mutating func handle(_ event: Event, at now: Instant) -> [Action] {
+    actions = []
+    guard !hasEnded else { return [] }
+    switch event {
+    case .connected(let link): connected(link, at: now)
+    case .reply(let link, let reply): replied(link, reply, at: now)
+    case .lost(let link, let reason): lost(link, reason, at: now)
+    case .settled(let number): settled(number, at: now)
+    case .paused(let isPaused):
+      data.isPaused = isPaused
+      if !isPaused { data.heard(at: now) }
+    case .drain: drain(at: now)
+    case .end: end(at: now)
+    case .timeReached: break
+    }
+    for link in Link.allCases { serve(link, at: now) }
+    if let due = readAt, due <= now { read(at: now) }
+    if let due = endBy, due <= now { finish() }
+    return actions
+  }
+
+  /// When `timeReached` is wanted next.
+  public var nextDeadline: Instant? {
+    [data.nextDeadline, bell.nextDeadline, data.isUp && !isReading ? readAt : nil, endBy].compactMap(\.self).min()
+  }
+
+  // MARK: Connections
+
+  private mutating func withLink<Result>(
+    _ link: Link, _ body: (inout RedisLink<Expected>) -> Result
+  ) -> Result {
+    link == .data ? body(&data) : body(&bell)
+  }
+
+  private mutating func serve(_ link: Link, at now: Instant) {
+    while let demand = withLink(link, { $0.demand(at: now) }) {
+      switch demand {
+      case .connect: actions.append(.connect(link))
+      case .ping: actions.append(.send(link, RedisCommand("PING")))
+      case .drop(let reason): drop(link, reason, at: now)
+      }
+    }
+  }
+
+  private mutating func send(_ command: RedisCommand, on link: Link = .data, _ expected: Expected, at now: Instant) {
+    withLink(link) { $0.sent(.reply(expected), at: now) }
+    actions.append(.send(link, command))
+  }
+
+  private mutating func connected(_ link: Link, at now: Instant) {
+    let server = settings.server
+    let greeting = withLink(link) { $0.connected(to: server, at: now) }
+    for command in greeting { actions.append(.send(link, command)) }
+    if greeting.isEmpty { greeted(link, at: now) }
+  }
+
+  private mutating func greeted(_ link: Link, at now: Instant) {
+    switch (link, isCore) {
+    case (.bell, _): send(RedisCommand("CLIENT", "ID"), on: .bell, .clientID, at: now)
+    case (.data, false): send(RedisCommand("SUBSCRIBE", channel), .subscribed, at: now)
+    case (.data, true):
+      isTracked = false
+      send(Self.takeBack.with(key).with(inFlightKey), .takenBack, at: now)
+      for member in toRemove { send(RedisCommand("ZREM").with(key).with(member), .removed, at: now) }
+      toRemove = []
+      track(at: now)
+      read(at: now)
+    }
+  }
+
+  private mutating func drop(_ link: Link, _ reason: String, at now: Instant) {
+    actions.append(.disconnect(link))
+    lost(link, reason, at: now)
+  }
+
+  private mutating func lost(_ link: Link, _ reason: String, at now: Instant) {
+    if endBy != nil { return finish() }
+    var dice = dice
+    let delay = withLink(link) { $0.lost(at: now, dice: &dice) }
+    self.dice = dice
+    if reason != lastFailure {
+      lastFailure = reason
+      actions.append(
+        .log(.warning, "\(settings.server): \(reason); the next attempt is in \(delay.wholeMilliseconds) ms"))
+    }
+    isTracked = false
+    guard link == .data else {
+      bellID = nil
+      return scheduleRead(at: now)
+    }
+    isReading = false
+    readAt = nil
+    // Of the pubsub layer there is nothing left to be read.
+    if draining, !isCore { drained() }
+  }
+
+  // MARK: Replies
+
+  private mutating func replied(_ link: Link, _ reply: RedisReply, at now: Instant) {
+    // On the connection that reads the set an array is what was asked for.
+    if link == .bell || !isCore, let pushed = Self.push(reply) {
+      withLink(link) { $0.heard(at: now) }
+      return self.pushed(link, pushed.kind, pushed.rest, at: now)
+    }
+    let (expected, greeted) = withLink(link) { $0.replied(at: now) }
+    if case .error(let text) = reply, !isHarmless(expected) {
+      return drop(link, "it says \(text)", at: now)
+    }
+    if greeted { return self.greeted(link, at: now) }
+    guard let expected else { return }
+    answered(expected, reply, at: now)
+  }
+
+  /// Tracking that is refused is done without.
+  private func isHarmless(_ expected: Expected?) -> Bool {
+    switch expected {
+    case .tracking, .clientID: true
+    default: false
+    }
+  }
+
+  private mutating func answered(_ expected: Expected, _ reply: RedisReply, at now: Instant) {
+    switch expected {
+    case .subscribed, .unsubscribed, .drainPong, .takenBack, .removed: break
+    case .clientID:
+      guard let id = reply.integer else { return doWithoutTracking(reply) }
+      bellID = id
+      send(RedisCommand("SUBSCRIBE", Self.bellChannel), on: .bell, .subscribed, at: now)
+    case .tracking:
+      if case .error = reply { return doWithoutTracking(reply) }
+      isTracked = true
+      // What came before it was tracked.
+      read(at: now)
+    case .messages(let forDrain): messages(reply.elements ?? [], forDrain: forDrain, at: now)
+    case .deleted: finish()
+    }
+  }
+
+  private mutating func doWithoutTracking(_ reply: RedisReply) {
+    guard mayTrack else { return }
+    mayTrack = false
+    let why = if case .error(let text) = reply { text } else { "an answer that was not expected" }
+    actions.append(
+      .log(.notice, "\(settings.server) does not tell of changes (\(why)); the channel is read four times a second"))
+  }
+
+  /// Has the server tell the bell of changes of what this connection reads.
+  private mutating func track(at now: Instant) {
+    guard mayTrack, data.isUp, let bellID else { return }
+    send(RedisCommand("CLIENT", "TRACKING", "ON", "REDIRECT", "\(bellID)", "NOLOOP"), .tracking, at: now)
+  }
+
+  /// A push, or what looks like one, on a connection that subscribes: an array that begins with its kind.
+  private static func push(_ reply: RedisReply) -> (kind: String, rest: [RedisReply])? {
+    guard let elements = reply.elements, elements.count >= 2, let first = elements[0].bytes else { return nil }
+    let kind = String(decoding: first, as: UTF8.self)
+    return ["message", "subscribe", "unsubscribe", "pong"].contains(kind) ? (kind, Array(elements.dropFirst())) : nil
+  }
+
+  private mutating func pushed(_ link: Link, _ kind: String, _ rest: [RedisReply], at now: Instant) {
+    switch (kind, link) {
+    case ("message", .bell): read(at: now)
+    case ("message", .data):
+      if let payload = rest.last?.bytes {
+        number += 1
+        actions.append(.received(number, payload))
+      }
+    case ("subscribe", .data):
+      _ = data.replied(at: now)
+      becameReady()
+    case ("pong", .data):
+      let (expected, _) = data.replied(at: now)
+      if case .drainPong = expected { drained() }
+    case ("unsubscribe", .data):
+      _ = data.replied(at: now)
+      finish()
+    case ("subscribe", .bell):
+      _ = bell.replied(at: now)
+      bell.settled()
+      track(at: now)
+    default: _ = bell.replied(at: now)
+    }
+  }
+
+  private mutating func becameReady() {
+    data.settled()
+    if lastFailure != nil {
+      lastFailure = nil
+      actions.append(.log(.notice, "\(settings.server): the channel is heard again"))
+    }
+    guard !isReady else { return }
+    isReady = true
+    actions.append(.ready)
+  }
+
+  // MARK: The core layer's set
+
+  /// Puts back what an original receiver has taken and not finished. Source: channels_redis 4.2.0, core.py.
+  private static let takeBack = RedisCommand(
+    "EVAL",
+    """
+    local left = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+    for i = 1, #left, 2 do redis.call('ZADD', KEYS[1], left[i + 1], left[i]) end
+    redis.call('DEL', KEYS[2])
+    return #left
+    """, "2")
+
+  private mutating func read(at now: Instant) {
+    guard isCore, data.isUp, !isReading, unsettled.isEmpty else { return }
+    isReading = true
+    readAt = nil
+    send(
+      RedisCommand("ZRANGE").with(key).with(Array("0".utf8)).with(Array("\(Self.batch - 1)".utf8)),
+      .messages(forDrain: draining), at: now)
+  }
+
+  private mutating func messages(_ members: [RedisReply], forDrain: Bool, at now: Instant) {
+    isReading = false
+    becameReady()
+    for member in members.compactMap(\.bytes) {
+      guard member.count >= Self.saltBytes else {
+        actions.append(
+          .log(.warning, "a message of \(member.count) bytes is no message of channels_redis; it is removed"))
+        send(RedisCommand("ZREM").with(key).with(member), .removed, at: now)
+        continue
+      }
+      number += 1
+      unsettled[number] = member
+      actions.append(.received(number, Array(member.dropFirst(Self.saltBytes))))
+    }
+    if members.isEmpty {
+      if draining, forDrain { drained() }
+      if draining { read(at: now) } else { scheduleRead(at: now) }
+    } else if unsettled.isEmpty {
+      read(at: now)
+    }
+  }
+
+  private mutating func scheduleRead(at now: Instant) {
+    guard isCore, data.isUp, !isReading, unsettled.isEmpty else { return }
+    let due = now + (isTracked ? Self.precaution : Self.pollInterval)
+    readAt = min(readAt ?? due, due)
+  }
+
+  private mutating func settled(_ number: UInt64, at now: Instant) {
+    guard let member = unsettled.removeValue(forKey: number) else { return }
+    if data.isUp {
+      send(RedisCommand("ZREM").with(key).with(member), .removed, at: now)
+    } else {
+      toRemove.append(member)
+    }
+    if unsettled.isEmpty { read(at: now) }
+  }
+
+  // MARK: The end
+
+  private mutating func drain(at now: Instant) {
+    draining = true
+    if isCore {
+      read(at: now)
+    } else if data.isUp {
+      send(RedisCommand("PING"), .drainPong, at: now)
+    } else {
+      drained()
+    }
+  }
+
+  private mutating func drained() {
+    draining = false
+    actions.append(.drained)
+  }
+
+  private mutating func end(at now: Instant) {
+    guard endBy == nil else { return }
+    endBy = now + Self.endDeadline
+    guard data.isUp else { return finish() }
+    if isCore {
+      send(RedisCommand("DEL").with(key).with(inFlightKey), .deleted, at: now)
+    } else {
+      send(RedisCommand("UNSUBSCRIBE", channel), .unsubscribed, at: now)
+    }
+  }
+
+  private mutating func finish() {
+    guard !hasEnded else { return }
+    hasEnded = true
+    endBy = nil
+    for link in Link.allCases {
+      withLink(link) { $0.end() }
+      actions.append(.disconnect(link))
+    }
+    actions.append(.ended)
+  }
+}

@@ -1,0 +1,320 @@
+import Messages
+import Redis
+import TestSupport
+import Testing
+
+@testable import Decisions
+
+@Suite struct RedisChannelTests {
+  /// A channel and its server, with connections that are there at once.
+  private struct Pair {
+    var channel: RedisChannel
+    var server = RedisModel()
+    var now = at(0)
+    var received: [(number: UInt64, message: [UInt8])] = []
+    var log: [String] = []
+    var isReady = false
+    var isDrained = false
+    var hasEnded = false
+    /// Connections that are refused from now on.
+    var isAway = false
+    private var replies: [(RedisChannel.Link, RedisReply)] = []
+
+    init(_ layer: RedisLayer, password: String? = nil) {
+      let server = RedisServer(place: .address("::1", port: 6379), password: password, database: 2)
+      channel = RedisChannel(
+        settings: RedisChannelSettings(server: server, layer: layer, prefix: "asgi"), job: job(1), seed: 1)
+    }
+
+    mutating func start() {
+      carryOut(channel.start(at: now))
+      settle()
+    }
+
+    mutating func does(_ event: RedisChannel.Event) {
+      carryOut(channel.handle(event, at: now))
+      settle()
+    }
+
+    /// The server's answers arrive, each before the next event.
+    private mutating func settle() {
+      while !replies.isEmpty {
+        let (link, reply) = replies.removeFirst()
+        if server.open.contains(link) { carryOut(channel.handle(.reply(link, reply), at: now)) }
+      }
+    }
+
+    private mutating func carryOut(_ actions: [RedisChannel.Action]) {
+      for action in actions {
+        switch action {
+        case .connect(let link):
+          if isAway {
+            carryOut(channel.handle(.lost(link, "refused"), at: now))
+          } else {
+            server.connect(link)
+            carryOut(channel.handle(.connected(link), at: now))
+          }
+        case .disconnect(let link):
+          server.lose(link)
+          replies.removeAll { $0.0 == link }
+        case .send(let link, let command): replies += server.answer(command, on: link)
+        case .received(let number, let message): received.append((number, message))
+        case .ready: isReady = true
+        case .drained: isDrained = true
+        case .ended: hasEnded = true
+        case .log(_, let text): log.append(text)
+        }
+      }
+    }
+
+    mutating func lose(_ link: RedisChannel.Link) {
+      guard server.open.contains(link) else { return }
+      server.lose(link)
+      replies.removeAll { $0.0 == link }
+      does(.lost(link, "gone"))
+    }
+
+    mutating func add(_ text: String, at score: Double) {
+      replies += server.add([UInt8](repeating: 7, count: 12) + Array(text.utf8), at: score)
+      settle()
+    }
+
+    mutating func publish(_ text: String) {
+      replies += server.publish(Array(text.utf8))
+      settle()
+    }
+
+    mutating func pass(_ seconds: Double) {
+      let end = now + .seconds(seconds)
+      while let due = channel.nextDeadline, due <= end {
+        now = max(now, due)
+        does(.timeReached)
+      }
+      now = end
+      does(.timeReached)
+    }
+
+    /// Settles what is there and what comes of it. Returns all of it, in its order.
+    @discardableResult
+    mutating func settleAll() -> [String] {
+      var all: [String] = []
+      while !received.isEmpty {
+        all.append(texts[0])
+        does(.settled(received.removeFirst().number))
+      }
+      return all
+    }
+
+    var texts: [String] { received.map { String(decoding: $0.message, as: UTF8.self) } }
+  }
+
+  // MARK: The core layer
+
+  @Test func aMessageStaysInTheSetUntilItIsSettled() {
+    var pair = Pair(.core, password: "pw")
+    pair.start()
+    #expect(pair.isReady)
+    pair.add("a", at: 1)
+    pair.add("b", at: 2)
+    #expect(pair.texts == ["a"] && pair.server.set.count == 2)
+    pair.does(.settled(pair.received.removeFirst().number))
+    #expect(pair.texts == ["b"] && pair.server.set.count == 1)
+    pair.settleAll()
+    #expect(pair.server.set.isEmpty)
+    // The server tells of the next one by itself.
+    let due = pair.channel.nextDeadline
+    pair.add("c", at: 3)
+    #expect(pair.texts == ["c"])
+    #expect(due.map { $0 - pair.now >= .seconds(1) } == true)
+  }
+
+  @Test func whatTheOriginalHadTakenComesFirst() {
+    var pair = Pair(.core)
+    pair.server.inFlight = [(1, Array("............first".utf8))]
+    pair.server.set = [(2, Array("............second".utf8))]
+    pair.start()
+    #expect(pair.texts == ["first", "second"])
+  }
+
+  @Test func whatIsSettledWhileTheServerIsAwayIsRemovedAfterwards() {
+    var pair = Pair(.core)
+    pair.start()
+    pair.add("a", at: 1)
+    pair.isAway = true
+    pair.lose(.data)
+    pair.settleAll()
+    pair.pass(30)
+    #expect(pair.server.set.count == 1)
+    pair.isAway = false
+    pair.pass(15)
+    #expect(pair.server.set.isEmpty && pair.received.isEmpty)
+  }
+
+  @Test func withoutTrackingTheSetIsReadAgainAndAgain() {
+    var pair = Pair(.core)
+    pair.server.knowsTracking = false
+    pair.start()
+    #expect(pair.log.contains { $0.contains("does not tell of changes") })
+    pair.add("a", at: 1)
+    #expect(pair.received.isEmpty)
+    pair.pass(0.3)
+    #expect(pair.texts == ["a"])
+  }
+
+  @Test func aLostBellIsMadeUpForAndReplaced() {
+    var pair = Pair(.core)
+    pair.start()
+    pair.isAway = true
+    pair.lose(.bell)
+    pair.add("a", at: 1)
+    pair.pass(0.3)
+    #expect(pair.texts == ["a"])
+    pair.settleAll()
+    pair.isAway = false
+    pair.pass(15)
+    pair.add("b", at: 2)
+    #expect(pair.texts == ["b"])
+  }
+
+  @Test func whatIsNoMessageIsRemovedAndSaid() {
+    var pair = Pair(.core)
+    pair.server.set = [(1, [1, 2, 3])]
+    pair.start()
+    #expect(pair.received.isEmpty && pair.server.set.isEmpty && pair.log.contains { $0.contains("3 bytes") })
+  }
+
+  /// A member may be chosen by whoever sends; it is what was read, whatever it looks like.
+  @Test func aMemberThatLooksLikeAPushIsNone() {
+    var pair = Pair(.core)
+    pair.server.set = [(1, Array("message".utf8)), (2, Array("............x".utf8))]
+    pair.start()
+    #expect(pair.texts == ["x"])
+    pair.settleAll()
+    #expect(pair.server.set.isEmpty)
+  }
+
+  @Test func itIsDrainedOnceTheSetIsEmpty() {
+    var pair = Pair(.core)
+    pair.start()
+    for number in 0..<20 { pair.add("\(number)", at: Double(number)) }
+    pair.does(.drain)
+    #expect(!pair.isDrained)
+    #expect(pair.settleAll() == (0..<20).map(String.init))
+    #expect(pair.isDrained)
+  }
+
+  // MARK: The pubsub layer
+
+  @Test func whatIsPublishedComesFromReadyOn() {
+    var pair = Pair(.pubsub, password: "pw")
+    pair.isAway = true
+    pair.start()
+    #expect(!pair.isReady)
+    pair.publish("early")
+    pair.isAway = false
+    pair.pass(10)
+    #expect(pair.isReady)
+    pair.publish("a")
+    pair.publish("b")
+    #expect(pair.texts == ["a", "b"])
+  }
+
+  @Test func itIsDrainedByTheAnswerToAPing() {
+    var pair = Pair(.pubsub)
+    pair.start()
+    pair.publish("a")
+    pair.does(.drain)
+    #expect(pair.isDrained && pair.texts == ["a"])
+    var lost = Pair(.pubsub)
+    lost.start()
+    lost.isAway = true
+    lost.lose(.data)
+    lost.does(.drain)
+    #expect(lost.isDrained)
+  }
+
+  // MARK: Both
+
+  @Test(arguments: RedisLayer.allCases)
+  func nothingIsLeftAtTheEnd(layer: RedisLayer) {
+    var pair = Pair(layer)
+    pair.start()
+    pair.add("left", at: 1)
+    pair.does(.end)
+    #expect(pair.hasEnded && pair.server.open.isEmpty && (layer == .pubsub || pair.server.set.isEmpty))
+    // A server that is away does not keep it.
+    var away = Pair(layer)
+    away.start()
+    away.isAway = true
+    away.lose(.data)
+    away.does(.end)
+    #expect(away.hasEnded && away.channel.nextDeadline == nil)
+  }
+
+  @Test(arguments: RedisLayer.allCases, ["NOAUTH Authentication required.", "LOADING Redis is loading", "READONLY no"])
+  func whatTheServerRefusesIsSaidAndTriedAgain(layer: RedisLayer, refusal: String) {
+    var pair = Pair(layer, password: "pw")
+    pair.server.refuses = (refusal, 3)
+    pair.start()
+    pair.pass(60)
+    #expect(pair.isReady && pair.log.contains { $0.contains(refusal) })
+    #expect(pair.log.last?.contains("heard again") == true)
+  }
+
+  @Test(arguments: RedisLayer.allCases)
+  func aServerThatFallsSilentIsLeft(layer: RedisLayer) {
+    var pair = Pair(layer)
+    pair.start()
+    // Open for us, and nothing comes.
+    let silent = pair.channel
+    pair.channel = silent
+    var events = 0
+    var channel = silent
+    var dropped = false
+    var now = pair.now
+    while events < 20, !dropped, let due = channel.nextDeadline {
+      now = due
+      events += 1
+      dropped = channel.handle(.timeReached, at: now).contains(.disconnect(.data))
+    }
+    #expect(dropped && now - pair.now <= .seconds(40))
+  }
+
+  /// Connections are lost at any time and members are added all along: each is handed over and settled, in the order of
+  /// the scores, and none is left.
+  @Test func nothingIsLostOfTheCoreLayerWhateverIsLostInBetween() {
+    let seed = testSeed("redis core")
+    for round in 0..<200 {
+      var random = SplitMix64(state: seed &+ UInt64(round))
+      var pair = Pair(.core)
+      pair.server.knowsTracking = Bool.random(using: &random)
+      pair.start()
+      var added = 0
+      var settled: [String] = []
+      for _ in 0..<Int.random(in: 10...200, using: &random) {
+        switch Int.random(in: 0...9, using: &random) {
+        case 0: pair.lose(.data)
+        case 1: pair.lose(.bell)
+        case 2: pair.isAway.toggle()
+        case 3: pair.pass(.random(in: 0...3, using: &random))
+        case 4...6:
+          added += 1
+          pair.add("\(added)", at: Double(added))
+        default:
+          if let first = pair.received.first {
+            pair.received.removeFirst()
+            settled.append(String(decoding: first.message, as: UTF8.self))
+            pair.does(.settled(first.number))
+          }
+        }
+      }
+      pair.isAway = false
+      for _ in 0..<(added + 5) {
+        pair.pass(30)
+        settled += pair.settleAll()
+      }
+      #expect(
+        pair.server.set.isEmpty && settled == (1...max(1, added)).prefix(added).map(String.init), "round \(round)")
+    }
+  }
+}
