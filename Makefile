@@ -24,7 +24,7 @@ fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordel
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
 .PHONY: build test demo bench-signatures bench-backlog bench-restart simulate faults install uninstall deb \
-  lint format setup clean
+  test-python lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -61,6 +61,10 @@ bench-restart: build
 # What a backlog of a million updates costs, docs/benchmarks/backlog.md.
 bench-backlog: build
 	.build/release/hordelink-bench-backlog
+
+# The Python package: ruff, mypy, and its tests against the debug build's programs, where there are any.
+test-python:
+	@script/test-python
 
 test: setup lint
 	$(SWIFT) build --build-tests
