@@ -167,6 +167,64 @@ def test_what_times_out_while_nothing_is_read_does_not_pile_up(socket_path: str)
         done.set()
 
 
+def test_no_more_is_under_way_than_a_listener_reads_unanswered(client: Client, socket_path: str) -> None:
+    def read_all_first(connection: Connection) -> None:
+        messages = [connection.receive() for _ in range(64)]
+        connection.stream.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.receive()
+        connection.stream.settimeout(None)
+        for message in messages:
+            connection.answer(message)
+        connection.acknowledge_all()
+
+    with ScriptedServer(socket_path, [read_all_first]) as server:
+        assert client.send_at_once(socket_path, ["unknown"] * 100, timeout=20) == [None] * 100
+    assert len(server.received) == 100
+
+
+def test_the_thread_that_waits_for_all_sends_what_another_could_not(socket_path: str) -> None:
+    waiting, large = threading.Event(), threading.Event()
+
+    def read_late(connection: Connection) -> None:
+        first = connection.receive()
+        waiting.set()
+        # By then the other's frame has filled the socket.
+        assert large.wait(30)
+        second = connection.receive()
+        connection.answer(first)
+        connection.answer(second)
+
+    with (
+        ScriptedServer(socket_path, [read_late]) as server,
+        hordelink.Channel(JOB, socket_path, timeout=30) as channel,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        sent = [pool.submit(channel.send_status, "accepted")]
+        assert waiting.wait(30)
+        while not channel._is_led:
+            assert not sent[0].done()
+        sent.append(pool.submit(channel.send_status, "executor_ready", {"text": "x" * (4 << 20)}))
+        while not channel._link.wants_write:
+            assert not sent[1].done()
+        large.set()
+        for future in sent:
+            future.result(60)
+    assert server.statuses == ["accepted", "executor_ready"]
+
+
+def test_an_idle_channel_leaves_nothing_in_the_event_loop(socket_path: str) -> None:
+    async def main() -> None:
+        async with hordelink.AsyncChannel(JOB, socket_path) as channel:
+            await channel.send_status("accepted")
+            connection = channel._link.socket
+            assert connection is not None
+            assert not asyncio.get_running_loop().remove_reader(connection)
+
+    with ScriptedServer(socket_path, [Connection.acknowledge_all]):
+        asyncio.run(main())
+
+
 def test_other_threads_wait_on_when_the_one_that_waits_for_all_gives_up(socket_path: str) -> None:
     answer = threading.Event()
 
