@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
+import select
 import socket
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from twins import JOB, Client
 import hordelink
 from hordelink import Closed, Unreachable
 
+REAL_POLL = select.poll
 SEED = int(os.environ.get("HORDELINK_TEST_SEED") or random.SystemRandom().getrandbits(32))
 
 
@@ -202,7 +205,7 @@ def test_the_thread_that_waits_for_all_sends_what_another_could_not(socket_path:
     ):
         sent = [pool.submit(channel.send_status, "accepted")]
         assert waiting.wait(30)
-        while not channel._is_led:
+        while channel._leading is None:
             assert not sent[0].done()
         sent.append(pool.submit(channel.send_status, "executor_ready", {"text": "x" * (4 << 20)}))
         while not channel._link.wants_write:
@@ -211,6 +214,35 @@ def test_the_thread_that_waits_for_all_sends_what_another_could_not(socket_path:
         for future in sent:
             future.result(60)
     assert server.statuses == ["accepted", "executor_ready"]
+
+
+def test_the_thread_that_waits_for_all_learns_that_another_has_read_its_answer(
+    socket_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poll:
+        """Has the others win every race for the answers: the one that waits for all does not see them come."""
+
+        def __init__(self) -> None:
+            self._poll = REAL_POLL()
+
+        def register(self, watched: socket.socket, events: int) -> None:
+            if watched is not channel._link.socket:
+                self._poll.register(watched, events)
+
+        def poll(self, milliseconds: int) -> list[tuple[int, int]]:
+            return self._poll.poll(milliseconds)
+
+    monkeypatch.setattr("select.poll", Poll)
+    with (
+        ScriptedServer(socket_path, [Connection.acknowledge_all]),
+        hordelink.Channel(JOB, socket_path, timeout=None) as channel,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(channel.send_status, "accepted")
+        while not first.done():
+            with contextlib.suppress(Unreachable):
+                channel._send({"type": "job_status_update", "payload": {"status": "sent"}}, "another", 0)
+        first.result()
 
 
 def test_an_idle_channel_leaves_nothing_in_the_event_loop(socket_path: str) -> None:
@@ -244,7 +276,7 @@ def test_other_threads_wait_on_when_the_one_that_waits_for_all_gives_up(socket_p
 
         threads = [threading.Thread(target=give_up)]
         threads[0].start()
-        while not channel._is_led:
+        while channel._leading is None:
             threads[0].join(0.001)
         threads.append(threading.Thread(target=channel.send_status, args=("accepted",)))
         threads[1].start()
@@ -360,7 +392,7 @@ channel.send_status("accepted")
 # A thread that holds the channel up at the moment of the fork is not in the child.
 held = threading.Thread(target=lambda: channel.send_status("executor_ready"))
 held.start()
-while not channel._is_led:
+while channel._leading is None:
     pass
 child = os.fork()
 if child == 0:

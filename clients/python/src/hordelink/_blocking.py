@@ -39,7 +39,7 @@ class _BlockingChannel:
     def _begin(self) -> None:
         self._link = Link(self._path)
         self._changed = threading.Condition()
-        self._is_led = False
+        self._leading: Request | None = None  # what the leader itself waits for
         self._watched: tuple[socket.socket | None, bool] = (None, False)
         self._waker: tuple[socket.socket, socket.socket] | None = None
 
@@ -48,7 +48,7 @@ class _BlockingChannel:
         with self._changed:
             self._is_closed = True
             self._link.close()
-            if self._is_led:
+            if self._leading is not None:
                 self._wake()
             else:
                 self._close_waker()
@@ -74,7 +74,7 @@ class _BlockingChannel:
                 while not request.is_done:
                     if time.monotonic() >= deadline:
                         raise self._link.timed_out(request, seconds) from self._link.last_loss
-                    if self._is_led:
+                    if self._leading is not None:
                         self._changed.wait(min(deadline - time.monotonic(), _LONGEST_POLL))
                     else:
                         self._lead(request, deadline)
@@ -87,19 +87,21 @@ class _BlockingChannel:
         self._changed.notify_all()
 
     def _advance(self) -> None:
-        """Do what can be done at once, and tell the leader when there is something else to wait for now."""
+        """Do what can be done at once, and wake the leader when it has something else to wait for now, or nothing."""
         self._link.advance()
-        if self._is_led and self._watched != (self._link.socket, self._link.wants_write):
+        if self._leading is not None and (
+            self._leading.is_done or self._watched != (self._link.socket, self._link.wants_write)
+        ):
             self._wake()
 
     def _lead(self, request: Request, deadline: float) -> None:
-        self._is_led = True
+        self._leading = request
         try:
             while not request.is_done and time.monotonic() < deadline:
                 self._wait(deadline)
                 self._link.advance()
         finally:
-            self._is_led = False
+            self._leading = None
             if self._is_closed:
                 self._close_waker()
             self._notify()
