@@ -200,7 +200,8 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "Rehearsal", "Stage", "Store",
+        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "Rehearsal",
+        "Stage", "Store",
         "WorkerClient",
       ],
       swiftSettings: strict),

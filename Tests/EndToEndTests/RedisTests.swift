@@ -10,8 +10,9 @@ import WorkerClient
 extension EndToEnd {
   /// Workers that report through a real Redis.
   @Suite struct RedisChannels {
+    /// - Parameter url: with SOCKET and PORT for the server's.
     private func onRedis(
-      _ layer: String, arguments: [String] = [], url: ((RedisProcess) -> String)? = nil, more: String = "",
+      _ layer: String, arguments: [String] = [], url: String = "unix://SOCKET",
       _ body: (Rehearsal, RedisProcess) throws -> Void
     ) throws {
       guard RedisProcess.isThere else {
@@ -20,10 +21,9 @@ extension EndToEnd {
       }
       let redis = try RedisProcess(arguments)
       defer { redis.tearDown() }
+      let url = url.replacing("SOCKET", with: redis.socket).replacing("PORT", with: "\(redis.port)")
       try onStage { settings in
-        settings.more["channel"] =
-          "kind = \"redis\"\nredis_layer = \"\(layer)\"\nredis_url = \"\(url?(redis) ?? "unix://\(redis.socket)")\"\n"
-          + more
+        settings.more["channel"] = "kind = \"redis\"\nredis_layer = \"\(layer)\"\nredis_url = \"\(url)\""
       } _: { rehearsal in
         try body(rehearsal, redis)
       }
@@ -40,7 +40,7 @@ extension EndToEnd {
 
     @Test func thePubsubLayersMessagesArriveInOrderAndNobodyStaysSubscribed() throws {
       // By a name, which Uplink resolves.
-      try onRedis("pubsub", url: { "redis://localhost:\($0.port)/0" }) { rehearsal, redis in
+      try onRedis("pubsub", url: "redis://localhost:PORT/0") { rehearsal, redis in
         let job = try rehearsal.startJob()
         for status in reported { #expect(try redis.publish(status, of: job) == 1) }
         try rehearsal.expectAccepted(job, [.received] + reported)
@@ -99,7 +99,7 @@ extension EndToEnd {
     }
 
     @Test func aWrongPasswordIsSaidAndKeptOutOfTheLog() throws {
-      try onRedis("core", arguments: ["--requirepass", "right"], url: { "unix://:wrong@\($0.socket)" }) {
+      try onRedis("core", arguments: ["--requirepass", "right"], url: "unix://:wrong@SOCKET") {
         rehearsal, _ in
         let job = JobID.random()
         try rehearsal.facilitator.sendJob(job, limits: [60, 60, 60, 60])
