@@ -141,6 +141,13 @@ command_is = "{kind}"
                     return True
         return False
 
+    def wait_until_ready(self, jobs: list[str]) -> None:
+        """Wait until each job's Listener hears its channel."""
+        deadline = time.monotonic() + 30
+        while missing := set(jobs) - {child["job"] for child in self.children() if child["state"] == "ready"}:
+            assert time.monotonic() < deadline, f"no Listener is ready of {missing}; the log:\n{self.log}"
+            time.sleep(0.05)
+
     # The facilitator
 
     def tell(self, command: str, **fields: object) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -174,31 +171,6 @@ def test_another_layer_that_cannot_be_made_is_said_to_be_so(runtime_directory: P
         pytest.raises(InvalidChannelLayerError, match=r"CONFIG\['layer'\]"),
     ):
         get_channel_layer()
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[tuple[str, int]]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("redis-server is not installed: apt-get install redis-server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host, port = free.getsockname()
-    server = subprocess.Popen(
-        [program, "--bind", host, "--port", str(port), "--save", "", "--daemonize", "no"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        while "eady to accept connections" not in (line := server.stdout.readline()):
-            assert line, "redis-server has not started"
-        yield host, port
-    finally:
-        server.terminate()
-        server.wait(30)
-        assert server.stdout is not None
-        server.stdout.close()
 
 
 @pytest.mark.parametrize(
