@@ -150,6 +150,21 @@ import Testing
     #expect(pair.server.set.isEmpty && pair.received.isEmpty)
   }
 
+  @Test func aChangeThatIsToldOfBeforeTheAnswerToAReadingIsReadBehindIt() {
+    var pair = Pair(.core)
+    pair.start()
+    let push = RedisReply.array([.bytes(Array("message".utf8)), .bytes([]), .array([])])
+    func reads(_ actions: [RedisChannel.Action]) -> Bool {
+      actions.contains {
+        if case .send(.data, let command) = $0 { command.words[0] == Array("ZRANGE".utf8) } else { false }
+      }
+    }
+    #expect(reads(pair.channel.handle(.reply(.bell, push), at: pair.now)))
+    #expect(!reads(pair.channel.handle(.reply(.bell, push), at: pair.now)))
+    #expect(reads(pair.channel.handle(.reply(.data, .array([])), at: pair.now)))
+    #expect(!reads(pair.channel.handle(.reply(.data, .array([])), at: pair.now)))
+  }
+
   @Test func withoutTrackingTheSetIsReadAgainAndAgain() {
     var pair = Pair(.core)
     pair.server.knowsTracking = false

@@ -79,6 +79,9 @@ public struct RedisChannel: Sendable {
   /// Settled while there was no connection, and still in the set.
   private var toRemove: [[UInt8]] = []
   private var isReading = false
+  /// A change was told of since the reading that is under way was asked for. It may have been made behind that reading and
+  /// have come before its answer: they come on two connections.
+  private var hasChanged = false
   /// The server's number of the bell's connection, once that is subscribed.
   private var bellID: Int64?
   private var isTracked = false
@@ -271,7 +274,9 @@ public struct RedisChannel: Sendable {
 
   private mutating func pushed(_ link: Link, _ kind: String, _ rest: [RedisReply], at now: Instant) {
     switch (kind, link) {
-    case ("message", .bell): read(at: now)
+    case ("message", .bell):
+      hasChanged = true
+      read(at: now)
     case ("message", .data):
       if let payload = rest.last?.bytes {
         number += 1
@@ -320,6 +325,7 @@ public struct RedisChannel: Sendable {
   private mutating func read(at now: Instant) {
     guard isCore, data.isUp, !isReading, unsettled.isEmpty else { return }
     isReading = true
+    hasChanged = false
     readAt = nil
     send(
       RedisCommand("ZRANGE").with(key).with(Array("0".utf8)).with(Array("\(Self.batch - 1)".utf8)),
@@ -342,7 +348,7 @@ public struct RedisChannel: Sendable {
     }
     if members.isEmpty {
       if draining, forDrain { drained() }
-      if draining { read(at: now) } else { scheduleRead(at: now) }
+      if draining || hasChanged { read(at: now) } else { scheduleRead(at: now) }
     } else if unsettled.isEmpty {
       read(at: now)
     }
