@@ -50,9 +50,7 @@ public final class Rehearsal {
 
   /// Makes the directory, starts the dev facilitator and writes the configuration.
   public init(_ settings: Settings) throws {
-    var template = Array("/tmp/hordelink-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    folder = try Self.makeFolder()
     self.settings = settings
     if settings.failpoints { try Files.makeDirectory(folder + "/failpoints", mode: 0o700) }
     let log = open(folder + "/log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
@@ -253,7 +251,16 @@ public final class Rehearsal {
     Self.removeTree(folder)
   }
 
-  private static func removeTree(_ path: String) {
+  /// Makes a folder of its own for something that is tried out; `removeTree` takes it away.
+  /// - Parameter kind: a part of its name.
+  public static func makeFolder(_ kind: String = "") throws(SystemError) -> String {
+    var template = Array("/tmp/hordelink-\(kind)XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
+    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Removes a folder with all that is in it, as far as that can be.
+  public static func removeTree(_ path: String) {
     for name in (try? Files.names(in: path)) ?? [] {
       let child = "\(path)/\(name)"
       if unlink(child) != 0 { removeTree(child) }

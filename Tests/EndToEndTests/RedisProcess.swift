@@ -20,9 +20,7 @@ final class RedisProcess {
 
   /// - Parameter arguments: more of redis-server's.
   init(_ arguments: [String] = []) throws {
-    var template = Array("/tmp/hordelink-redis-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    folder = try Rehearsal.makeFolder("redis-")
     port = Int.random(in: 20_000...30_000)
     self.arguments = arguments
     process = try Self.start(folder, port, arguments)
@@ -67,10 +65,7 @@ final class RedisProcess {
 
   func tearDown() {
     try? kill()
-    for name in (try? Files.names(in: folder)) ?? [] { unlink("\(folder)/\(name)") }
-    for name in (try? Files.names(in: folder + "/appendonlydir")) ?? [] { unlink("\(folder)/appendonlydir/\(name)") }
-    rmdir(folder + "/appendonlydir")
-    rmdir(folder)
+    Rehearsal.removeTree(folder)
   }
 
   /// Sends one command on a connection of its own and waits for its answer.

@@ -31,9 +31,7 @@ final class Machine: @unchecked Sendable {
     where access("/usr/bin/" + program, X_OK) != 0 {
       throw Unavailable(description: "\(program) is not there: install systemd-container, util-linux, dpkg-dev")
     }
-    var template = Array("/tmp/hordelink-systemd-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let folder = try Rehearsal.makeFolder("systemd-")
     self.folder = folder
     let name = "hordelink-\(getpid())"
     self.name = name

@@ -7,9 +7,7 @@ import Testing
 /// this is skipped and the reason is printed.
 @Suite struct PackageTests {
   @Test func aptInstallsUpgradesRemovesAndPurges() throws {
-    var template = Array("/tmp/hordelink-debian-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let folder = try Rehearsal.makeFolder("debian-")
     defer { _ = try? Command.run(["/bin/rm", "-rf", "--one-file-system", folder]) }
     let tree = folder + "/tree"
     guard geteuid() == 0, access("/usr/bin/mmdebstrap", X_OK) == 0 else {
