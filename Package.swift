@@ -87,7 +87,7 @@ let package = Package(
         "CSystemd", "Decisions", "Messages", "Platform", .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .target(
-      name: "Configuration", dependencies: ["Platform", .product(name: "TOMLKit", package: "TOMLKit")],
+      name: "Configuration", dependencies: ["Messages", "Platform", .product(name: "TOMLKit", package: "TOMLKit")],
       swiftSettings: strict),
     .target(name: "Store", dependencies: ["CSQLite", "Decisions", "Messages", "Platform"], swiftSettings: strict),
 

@@ -1,3 +1,5 @@
+import Messages
+
 /// An HTTP proxy that opens tunnels by CONNECT (RFC 9110, section 9.3.6).
 public struct ProxyURL: Sendable, Equatable, CustomStringConvertible {
   /// A host name, an IPv4 address or an IPv6 address without brackets, in lower case.
@@ -33,7 +35,7 @@ public struct ProxyURL: Sendable, Equatable, CustomStringConvertible {
 
   /// `http://HOST:PORT`, without the credentials.
   public var description: String {
-    "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    "http://\(bracketed(host)):\(port)"
   }
 
   /// The variable of the environment that names a proxy for `url`, and its value; nil without one.

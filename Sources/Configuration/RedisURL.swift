@@ -1,3 +1,5 @@
+import Messages
+
 /// Where a Redis server is, who we are there, and which of its databases is meant.
 ///
 /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` and `unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]`, as redis-py
@@ -98,7 +100,7 @@ public struct RedisURL: Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch place {
     case .host(let host, let port, _):
-      "redis://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
+      "redis://\(bracketed(host)):\(port)/\(database)"
     case .socket(let path): "unix://\(path)?db=\(database)"
     }
   }

@@ -1,3 +1,5 @@
+import Messages
+
 /// The address of a WebSocket (RFC 6455, section 3).
 public struct WebSocketURL: Sendable, Equatable, CustomStringConvertible {
   /// Whether it is wss, a WebSocket inside TLS.
@@ -40,7 +42,7 @@ public struct WebSocketURL: Sendable, Equatable, CustomStringConvertible {
 
   /// The value of the Host header: the port is left out when it is the scheme's own (RFC 9110, section 7.2).
   public var authority: String {
-    let name = host.contains(":") ? "[\(host)]" : host
+    let name = bracketed(host)
     return port == (secure ? 443 : 80) ? name : "\(name):\(port)"
   }
 

@@ -1,6 +1,7 @@
 import Facilitator
 import Identity
 import JSON
+import Messages
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -62,7 +63,7 @@ final class Server {
   var url: String {
     let host = address.ipAddress ?? ""
     return
-      "\(tls == nil ? "ws" : "wss")://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)\(Upgrade.path)"
+      "\(tls == nil ? "ws" : "wss")://\(bracketed(host)):\(address.port ?? 0)\(Upgrade.path)"
   }
 
   // MARK: Listening

@@ -28,7 +28,7 @@ public struct RedisServer: MessagePart, Hashable, CustomStringConvertible {
   public var description: String {
     switch place {
     case .address(let host, let port), .name(let host, let port):
-      "redis://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
+      "redis://\(bracketed(host)):\(port)/\(database)"
     case .socket(let path): "unix://\(path)?db=\(database)"
     }
   }

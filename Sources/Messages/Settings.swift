@@ -123,7 +123,7 @@ public struct ProxySettings: MessagePart, Hashable, CustomStringConvertible {
   }
 
   /// `HOST:PORT`, without the credentials.
-  public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  public var description: String { "\(bracketed(host)):\(port)" }
 
   public var fields: [MessagePackValue] { [.string(host), .int(port), .optional(credentials)] }
 
@@ -146,7 +146,7 @@ public struct ListenSettings: MessagePart, Hashable, CustomStringConvertible {
   }
 
   /// `HOST:PORT`
-  public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  public var description: String { "\(bracketed(host)):\(port)" }
 
   public var fields: [MessagePackValue] { [.string(host), .int(port)] }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Messages
 
 /// Internet stream sockets. Addresses only: nothing is resolved.
 public enum InternetSocket {
@@ -33,7 +34,7 @@ public enum InternetSocket {
   }
 
   private static func subject(_ host: String, _ port: Int) -> String {
-    host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    "\(bracketed(host)):\(port)"
   }
 
   private static func withAddress(

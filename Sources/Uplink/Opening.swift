@@ -31,7 +31,7 @@ extension FacilitatorConnection {
   /// Asks the proxy for a tunnel to the facilitator (RFC 9110, section 9.3.6).
   func openTunnel(_ channel: any Channel) throws -> EventLoopFuture<Void> {
     guard let proxy = address.proxy else { return loop.makeSucceededVoidFuture() }
-    let host = address.host.contains(":") ? "[\(address.host)]" : address.host
+    let host = bracketed(address.host)
     var headers: HTTPHeaders = ["Host": "\(host):\(address.port)"]
     if let credentials = proxy.credentials {
       // RFC 7617, section 2: the colon is there even without a password.

@@ -77,7 +77,7 @@ func address(_ settings: UplinkSettings) throws(CannotStart) -> FacilitatorAddre
     }
   }
   let isDefaultPort = settings.port == (settings.secure ? 443 : 80)
-  let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+  let host = bracketed(settings.host)
   return FacilitatorAddress(
     host: settings.host, port: settings.port, path: settings.path, tls: tls, caFile: settings.caFile,
     proxy: settings.proxy, authority: isDefaultPort ? host : "\(host):\(settings.port)")

@@ -141,7 +141,7 @@ extension EndToEnd {
     }
 
     @Test func systemdIsToldAndItsWatchdogIsFed() throws {
-      let folder = try temporaryFolder()
+      let folder = try Rehearsal.makeFolder()
       defer { rmdir(folder) }
       let socket = try NotifySocket(folder + "/notify")
       defer { unlink(folder + "/notify") }
@@ -184,12 +184,6 @@ extension EndToEnd {
       try #require(Glibc.write(file.number, bytes, bytes.count) == bytes.count)
     }
   }
-}
-
-private func temporaryFolder() throws -> String {
-  var template = Array("/tmp/hordelink-XXXXXX".utf8CString)
-  try #require(mkdtemp(&template) != nil)
-  return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
 /// What systemd listens on for the words of a service (sd_notify(3)).
