@@ -35,12 +35,14 @@ public enum ExitCode {
   public static let success: Int32 = 0
   /// EX_USAGE: started in a way that cannot work, by hand for one.
   public static let usage: Int32 = 64
+  /// EX_DATAERR: what was given to it cannot be used, now or later.
+  public static let data: Int32 = 65
   /// EX_SOFTWARE: a message that cannot be, or a state that must not be.
   public static let software: Int32 = 70
   /// EX_IOERR: the disk or the database failed.
   public static let io: Int32 = 74
-  /// EX_TEMPFAIL: the lock is held by another process.
-  public static let locked: Int32 = 75
+  /// EX_TEMPFAIL: not now; the lock is held by another process, or the broker is away.
+  public static let temporary: Int32 = 75
   /// EX_CONFIG: the configuration is wrong, and no restart mends it.
   public static let configuration: Int32 = 78
 }

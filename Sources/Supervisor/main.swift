@@ -71,7 +71,7 @@ struct SupervisorCommand: ParsableCommand {
           Journal.lastWords(
             "\(lockFile): another Supervisor (pid \(holder)) runs in this directory; stop it first, "
               + "or give this one its own state_directory and runtime_directory")
-          return Messages.ExitCode.locked
+          return Messages.ExitCode.temporary
         }
       }
       let journal = try Journal.start(program: "hordelink-supervisor")

@@ -89,6 +89,6 @@ func lock(_ settings: UplinkSettings) throws -> Descriptor {
   case .locked(let descriptor): return descriptor
   case .held(let holder):
     throw CannotStart(
-      code: ExitCode.locked, text: "\(file): another Uplink (pid \(holder)) holds this state directory")
+      code: ExitCode.temporary, text: "\(file): another Uplink (pid \(holder)) holds this state directory")
   }
 }

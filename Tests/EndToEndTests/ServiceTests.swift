@@ -83,7 +83,7 @@ extension EndToEnd {
       try onStage { rehearsal in
         let first = try #require(rehearsal.supervisor)
         let (code, text) = try run(rehearsal, ["--config", rehearsal.configurationFile])
-        #expect(code == ExitCode.locked)
+        #expect(code == ExitCode.temporary)
         #expect(text.contains("pid \(first.pid)"))
         // It has left the first one's sockets alone.
         let job = try rehearsal.startJob()

@@ -52,7 +52,7 @@ private let version = MessagePackValue.int(Int64(frameVersion))
     let names = [
       SupervisorToListener.conversation, ListenerToSupervisor.conversation, ListenerToUplink.conversation,
       UplinkToListener.conversation, SupervisorToUplink.conversation, UplinkToSupervisor.conversation,
-      ControlToSupervisor.conversation, SupervisorToControl.conversation,
+      ControlToSupervisor.conversation, SupervisorToControl.conversation, TaskOrder.conversation,
     ]
     #expect(Set(names).count == names.count)
   }

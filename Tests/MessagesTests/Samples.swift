@@ -124,6 +124,15 @@ enum Samples {
     .query($0)
   }
 
+  static let taskOrders = [
+    TaskOrder(
+      broker: RedisServer(place: .socket("/s"), username: "u", password: "é", database: 9), task: "a.b", queue: "q",
+      areJobRequests: true, expiresAt: .max, markerSeconds: .max,
+      tasks: [TaskOrder.Task(id: "1", argument: [0x7b, 0x7d]), TaskOrder.Task(id: "", argument: [])]),
+    TaskOrder(
+      broker: RedisServer(place: .name("h", port: 6379)), task: "", queue: "", areJobRequests: false,
+      moreArguments: "[1]", keywordArguments: "{\"a\":1}", expiresAt: nil, markerSeconds: 0, tasks: []),
+  ]
   static let supervisorToControl: [SupervisorToControl] = [
     .report([], uplink: nil), .report([child], uplink: reports[1]),
     .report(
@@ -148,6 +157,7 @@ extension ForEachConversation {
     try check(Samples.listenerToUplink)
     try check(Samples.uplinkToListener)
     try check(Samples.supervisorToUplink)
+    try check(Samples.taskOrders)
     try check(Samples.uplinkToSupervisor)
     try check(Samples.controlToSupervisor)
     try check(Samples.supervisorToControl)
