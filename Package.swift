@@ -87,7 +87,8 @@ let package = Package(
         "CSystemd", "Decisions", "Messages", "Platform", .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .target(
-      name: "Configuration", dependencies: ["Messages", "Platform", .product(name: "TOMLKit", package: "TOMLKit")],
+      name: "Configuration",
+      dependencies: ["JSON", "Messages", "Platform", .product(name: "TOMLKit", package: "TOMLKit")],
       swiftSettings: strict),
     .target(name: "Store", dependencies: ["CSQLite", "Decisions", "Messages", "Platform"], swiftSettings: strict),
 

@@ -126,6 +126,13 @@ public struct Configuration: Sendable, Equatable {
     public var queue: String?
     /// `queue_seconds`: how long a job may wait in the Celery queue, from 0 to 604800.
     public var queueSeconds: Int
+    /// `result_url`: where workers leave what has become of their tasks; `brokerURL` by default, nil when the file says
+    /// that nobody is to look. May hold a password.
+    public var resultURL: RedisURL?
+    /// `extra_args`: a JSON array, the task's arguments behind the job request.
+    public var extraArguments: String
+    /// `extra_kwargs`: a JSON object, the task's keyword arguments.
+    public var extraKeywordArguments: String
 
     /// What starts a job.
     public enum Kind: String, Sendable, CaseIterable {
@@ -161,11 +168,25 @@ public struct Configuration: Sendable, Equatable {
     public var maxBytes: Int
   }
 
-  /// `[hooks]`: commands that are told what happens.
+  /// `[hooks]`: what is told what happens.
   public struct Hooks: Sendable, Equatable {
-    /// `on_cheated`: the absolute path of a program, and its arguments, that gets each verified cheat report; empty
-    /// for none.
-    public var onCheated: [String]
+    /// `on_status_update`, `on_status_update_task`: gets every stored update.
+    public var onStatusUpdate: Hook?
+    /// `on_cheated`, `on_cheated_task`: gets each verified cheat report.
+    public var onCheated: Hook?
+    /// `task_queue`: the Celery queue of the hooks that are tasks; the broker is `dispatch.brokerURL`.
+    public var taskQueue: String
+  }
+
+  /// What a hook is.
+  public enum Hook: Sendable, Equatable {
+    /// The absolute path of a program, and its arguments.
+    case command([String])
+    /// The name of a Celery task.
+    case task(String)
+
+    /// The program and its arguments; nil for a task.
+    public var command: [String]? { if case .command(let words) = self { words } else { nil } }
   }
 
   /// `[metrics]`: figures for Prometheus.
@@ -180,18 +201,5 @@ public struct Configuration: Sendable, Equatable {
   /// name the key and say what to do, and must hold no secret.
   public func problem(at keyPath: String, _ message: String) -> Problem {
     .locating(keyPath, in: lines, file: file, message)
-  }
-
-  /// Settings that are valid and that this version cannot carry out yet; empty when it can start.
-  public var unsupported: [Problem] {
-    var problems: [Problem] = []
-    if dispatch.kind == .celery {
-      problems.append(
-        problem(
-          at: "dispatch.kind",
-          "dispatch.kind = \"celery\" is not built in this version: set it to \"command\", or leave it out"
-        ))
-    }
-    return problems
   }
 }

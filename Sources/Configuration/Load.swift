@@ -103,11 +103,11 @@ extension Configuration {
     let identity = Identity(root.section("identity"), environment: environment)
     let jobs = Jobs(root.section("jobs"))
     let channel = Channel(root.section("channel"))
-    let dispatch = Dispatch(root.section("dispatch"))
+    let dispatch = Dispatch(root.section("dispatch"), graceSeconds: jobs.graceSeconds)
     let stopping = Stopping(root.section("stop"))
     let outbox = Outbox(
       root.section("outbox"), maxOpen: jobs.maxOpen, maxFrameBytes: channel.maxFrameBytes)
-    let hooks = Hooks(root.section("hooks"))
+    let hooks = Hooks(root.section("hooks"), hasBroker: dispatch.brokerURL != nil)
     let metrics = Metrics(root.section("metrics"))
     root.finish()
     guard let state, let runtime, let facilitator, let identity else { return nil }

@@ -25,8 +25,12 @@ extension Configuration {
     keep("dispatch.broker_url", \.dispatch.brokerURL)
     keep("dispatch.task", \.dispatch.task)
     keep("dispatch.queue", \.dispatch.queue)
+    keep("dispatch.result_url", \.dispatch.resultURL)
     // Another command is used at once. Reports from before there was a hook are read from the record at a start.
-    if hooks.onCheated.isEmpty != new.hooks.onCheated.isEmpty { keep("hooks.on_cheated", \.hooks.onCheated) }
+    if (hooks.onCheated == nil) != (new.hooks.onCheated == nil) { keep("hooks.on_cheated", \.hooks.onCheated) }
+    if (hooks.onStatusUpdate == nil) != (new.hooks.onStatusUpdate == nil) {
+      keep("hooks.on_status_update", \.hooks.onStatusUpdate)
+    }
     keep("metrics.listen", \.metrics)
     return (settings, applied: changedSections(settings), waiting)
   }

@@ -102,7 +102,7 @@ extension Configuration.Channel {
 }
 
 extension Configuration.Dispatch {
-  init(_ section: Section) {
+  init(_ section: Section, graceSeconds: Int) {
     var section = section
     let kind = section.choice("kind", default: Kind.command)
     self.kind = kind ?? .command
@@ -116,11 +116,23 @@ extension Configuration.Dispatch {
     task = section.parsed("task", nonEmpty)
     queue = section.parsed("queue", nonEmpty)
     queueSeconds = section.integer("queue_seconds", in: 0...604_800, default: 3600)
+    // The double optional tells "nowhere" from "nothing said".
+    let results: RedisURL?? = section.parsed("result_url") { (text) throws(InvalidText) in
+      text.isEmpty ? nil : try RedisURL(text)
+    }
+    resultURL = results ?? brokerURL
+    extraArguments = section.parsed("extra_args", jsonArray) ?? "[]"
+    extraKeywordArguments = section.parsed("extra_kwargs", jsonObject) ?? "{}"
     section.finish()
     section.checkCommand("command", command, for: "that runs a job", isNeeded: kind == .command)
     guard kind == .celery else { return }
     for key in ["broker_url", "task", "queue"] where !section.has(key) {
       section.report(key, "is missing: dispatch.kind = \"celery\" needs broker_url, task and queue")
+    }
+    if queueSeconds + graceSeconds == 0 {
+      section.report(
+        "queue_seconds",
+        "must be more than 0 when jobs.grace_seconds is 0: a task expires before any worker can take it")
     }
   }
 
@@ -144,11 +156,24 @@ extension Section {
 }
 
 extension Configuration.Hooks {
-  init(_ section: Section) {
+  init(_ section: Section, hasBroker: Bool) {
     var section = section
-    onCheated = section.list("on_cheated", anyText) ?? []
+    onStatusUpdate = section.hook("on_status_update", gets: "every stored update", hasBroker: hasBroker)
+    onCheated = section.hook("on_cheated", gets: "cheat reports", hasBroker: hasBroker)
+    taskQueue = section.parsed("task_queue", nonEmpty) ?? "celery"
     section.finish()
-    section.checkCommand("on_cheated", onCheated, for: "that gets cheat reports", isNeeded: false)
+  }
+}
+
+extension Section {
+  /// A hook, as a command under `key` or as a task under `key`_task; nil when neither is set.
+  fileprivate mutating func hook(_ key: String, gets what: String, hasBroker: Bool) -> Configuration.Hook? {
+    let words = list(key, anyText) ?? []
+    checkCommand(key, words, for: "that gets \(what)", isNeeded: false)
+    guard let task = parsed("\(key)_task", nonEmpty) else { return words.isEmpty ? nil : .command(words) }
+    if has(key) { report("\(key)_task", "cannot be set beside \(key): leave one of them out") }
+    if !hasBroker { report("\(key)_task", "needs dispatch.broker_url, the broker into whose queue the task is put") }
+    return .task(task)
   }
 }
 

@@ -1,3 +1,5 @@
+import JSON
+
 // Checks on single strings. Each returns the value to keep, or throws the second half of a sentence that
 // begins with the setting's name.
 
@@ -11,6 +13,25 @@ func nonEmpty(_ text: String) throws(InvalidText) -> String {
   guard !text.isEmpty else { throw InvalidText("must not be empty") }
   return text
 }
+
+/// The text of a JSON array.
+func jsonArray(_ text: String) throws(InvalidText) -> String {
+  guard case .array = try? JSONValue.parse(Array(text.utf8), limits: jsonLimits) else {
+    throw InvalidText("must be a JSON array in quotes, as in '[1, \"two\"]'")
+  }
+  return text
+}
+
+/// The text of a JSON object.
+func jsonObject(_ text: String) throws(InvalidText) -> String {
+  guard case .object = try? JSONValue.parse(Array(text.utf8), limits: jsonLimits) else {
+    throw InvalidText("must be a JSON object in quotes, as in '{\"route\": \"fast\"}'")
+  }
+  return text
+}
+
+/// It goes into every task.
+private let jsonLimits = JSONLimits(bytes: 65_536)
 
 /// An absolute path of at most 4,095 bytes (PATH_MAX without its NUL), without slashes at its end.
 func absolutePath(_ text: String) throws(InvalidText) -> String {

@@ -64,4 +64,7 @@ public enum JournalEvent: String, Sendable, Hashable, CaseIterable {
   case reloadRefused = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a24"
   case serviceDegraded = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a25"
   case figuresServed = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a26"
+  case dispatchDelayed = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a27"
+  case resultsUnread = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a28"
+  case hookDelayed = "6d1f0c5e0a3b4a0f9b6a1c1f6b1d9a29"
 }

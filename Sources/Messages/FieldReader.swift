@@ -28,6 +28,8 @@ public struct FieldReader {
 
   mutating func bool(_ name: String) throws(FrameError) -> Bool { try next(name) { Bool($0) } }
   mutating func int(_ name: String) throws(FrameError) -> Int { try next(name) { Int($0) } }
+  /// A time in milliseconds since 1970.
+  mutating func milliseconds(_ name: String) throws(FrameError) -> Int64 { try Int64(next(name) { Int($0) }) }
   mutating func uint(_ name: String) throws(FrameError) -> UInt64 { try next(name) { $0.unsigned } }
   mutating func string(_ name: String) throws(FrameError) -> String { try next(name) { String($0) } }
   mutating func bytes(_ name: String) throws(FrameError) -> [UInt8] { try next(name) { [UInt8]($0) } }

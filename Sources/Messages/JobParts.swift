@@ -78,7 +78,7 @@ public enum CommandKnowledge: UInt8, Sendable, Hashable {
   case unknown = 3
 }
 
-/// How a job's command ended.
+/// How a job's command ended, or what ran of the job elsewhere.
 public struct CommandExit: MessagePart, Hashable {
   /// Its exit code, or nil when a signal ended it.
   public var code: Int32?
@@ -86,21 +86,33 @@ public struct CommandExit: MessagePart, Hashable {
   public var signal: Int32?
   /// The last of what it wrote to stderr, at most `Limits.stderrTailBytes`.
   public var stderrTail: [UInt8]
+  /// It was a task in a Celery queue, which has this state, as in `FAILURE`; then `stderrTail` is its error.
+  public var taskState: String?
 
-  public init(code: Int32?, signal: Int32?, stderrTail: [UInt8] = []) {
+  public init(code: Int32?, signal: Int32?, stderrTail: [UInt8] = [], taskState: String? = nil) {
     self.code = code
     self.signal = signal
     self.stderrTail = stderrTail
+    self.taskState = taskState
   }
 
   public var fields: [MessagePackValue] {
-    [.optional(code.map(Int.init)), .optional(signal.map(Int.init)), .binary(stderrTail)]
+    [.optional(code.map(Int.init)), .optional(signal.map(Int.init)), .binary(stderrTail), .optional(taskState)]
   }
 
   public init(fields: inout FieldReader) throws(FrameError) {
     code = try fields.optional("code") { Int($0).flatMap(Int32.init(exactly:)) }
     signal = try fields.optional("signal") { Int($0).flatMap(Int32.init(exactly:)) }
     stderrTail = try fields.bytes("stderr")
+    taskState = try fields.optional("task state") { String($0) }
+  }
+}
+
+extension CommandExit: CustomStringConvertible {
+  /// As in "exited with code 1".
+  public var description: String {
+    if let taskState { return "ended as \(taskState)" }
+    return signal.map { "was ended by signal \($0)" } ?? "exited with code \(code ?? 0)"
   }
 }
 

@@ -31,6 +31,8 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var maxFrameBytes: Int
   /// Jobs' commands only start the work elsewhere: exit 0 is not the end of the job.
   public var commandIsLauncher: Bool
+  /// Jobs are tasks in a Celery queue, and their commands are what puts them there; nil: they are not.
+  public var tasks: TaskSettings?
   /// How long the outbox may drain when the service stops, in seconds.
   public var drainSeconds: Int
   /// There is a hook for cheat reports.
@@ -45,7 +47,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     proxy: ProxySettings? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
     verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
     maxRows: Int = 2_000_000, maxBytes: Int = 8 << 30, maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false,
-    drainSeconds: Int = 30,
+    tasks: TaskSettings? = nil, drainSeconds: Int = 30,
     hasCheatHook: Bool = false, metrics: ListenSettings? = nil
   ) {
     self.stateDirectory = stateDirectory
@@ -66,6 +68,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     self.maxBytes = maxBytes
     self.maxFrameBytes = maxFrameBytes
     self.commandIsLauncher = commandIsLauncher
+    self.tasks = tasks
     self.drainSeconds = drainSeconds
     self.hasCheatHook = hasCheatHook
     self.metrics = metrics
@@ -77,7 +80,7 @@ public struct UplinkSettings: MessagePart, Hashable {
       proxy.map { $0.value } ?? .null, .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
       .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxRows), .int(maxBytes),
       .int(maxFrameBytes),
-      .bool(commandIsLauncher), .int(drainSeconds), .bool(hasCheatHook), metrics?.value ?? .null,
+      .bool(commandIsLauncher), tasks?.value ?? .null, .int(drainSeconds), .bool(hasCheatHook), metrics?.value ?? .null,
       .bool(refuseJobs),
     ]
   }
@@ -101,10 +104,31 @@ public struct UplinkSettings: MessagePart, Hashable {
     maxBytes = try fields.int("bytes")
     maxFrameBytes = try fields.int("frame bytes")
     commandIsLauncher = try fields.bool("launcher")
+    tasks = try fields.optionalPart("tasks")
     drainSeconds = try fields.int("drain seconds")
     hasCheatHook = try fields.bool("cheat hook")
     metrics = try fields.optionalPart("metrics")
     refuseJobs = try fields.bool("refuse jobs")
+  }
+}
+
+/// Jobs that are tasks in a Celery queue.
+public struct TaskSettings: MessagePart, Hashable {
+  /// How long a task may wait in the queue, on top of the job's own limits, in seconds.
+  public var queueSeconds: Int
+  /// Where workers leave what has become of their tasks; nil: nobody looks.
+  public var results: RedisServer?
+
+  public init(queueSeconds: Int, results: RedisServer? = nil) {
+    self.queueSeconds = queueSeconds
+    self.results = results
+  }
+
+  public var fields: [MessagePackValue] { [.int(queueSeconds), results?.value ?? .null] }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    queueSeconds = try fields.int("queue seconds")
+    results = try fields.optionalPart("results")
   }
 }
 

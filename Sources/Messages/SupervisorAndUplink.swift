@@ -14,6 +14,8 @@ public enum SupervisorToUplink: Message {
   case commandStarted(JobID, CommandRecord)
   /// The job's command could not be started.
   case dispatchFailed(JobID, reason: String)
+  /// The job's task could not be put into the queue so far: `dispatch` is awaited once more.
+  case dispatchDelayed(JobID, reason: String)
   /// One step of an ordered stop.
   case stop(StopStep)
   /// A question from hordelinkctl, answered by `report` with the same number.
@@ -43,6 +45,7 @@ public enum SupervisorToUplink: Message {
     case .reload: 10
     case .refuseJobs: 11
     case .restarts: 12
+    case .dispatchDelayed: 13
     }
   }
 
@@ -53,7 +56,7 @@ public enum SupervisorToUplink: Message {
     case .listenerReady(let job, let generation): [.job(job), .number(generation.number)]
     case .commandKnowledge(let job, let knowledge): [.job(job), .int(Int64(knowledge.rawValue))]
     case .commandStarted(let job, let record): [.job(job), record.value]
-    case .dispatchFailed(let job, let reason): [.job(job), .string(reason)]
+    case .dispatchFailed(let job, let reason), .dispatchDelayed(let job, let reason): [.job(job), .string(reason)]
     case .stop(let step): [.int(Int64(step.rawValue))]
     case .query(let number, let query): [.number(number), query.value]
     case .hookExited(let number, let exit): [.number(number), exit?.value ?? .null]
@@ -80,6 +83,7 @@ public enum SupervisorToUplink: Message {
     case 10: self = .reload(try fields.part("settings"))
     case 11: self = .refuseJobs(try fields.bool("refuse"))
     case 12: self = .restarts(try fields.part("restarts"))
+    case 13: self = .dispatchDelayed(try fields.job("job"), reason: try fields.string("reason"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }
@@ -95,8 +99,11 @@ public enum UplinkToSupervisor: Message {
   case openJob(OpenJob)
   /// Every open job has been told.
   case inventoryComplete
-  /// `dispatching` is committed: start the job's command with this body on its standard input.
-  case dispatch(JobID, body: [UInt8])
+  /// `dispatching` is committed: start the job's command with this body on its standard input. `beginBy`, in milliseconds
+  /// since 1970: a worker that begins later cannot end in time.
+  case dispatch(JobID, body: [UInt8], beginBy: Int64)
+  /// What ran of the job elsewhere has ended so. Its Listener is to be told as of a command's exit.
+  case taskEnded(JobID, CommandExit)
   /// The job has ended otherwise: stop its command.
   case stopCommand(JobID)
   /// That the job's command has exited is stored and need not be told again.
@@ -132,6 +139,7 @@ public enum UplinkToSupervisor: Message {
     case .report: 11
     case .runHook: 12
     case .reloaded: 13
+    case .taskEnded: 14
     }
   }
 
@@ -140,7 +148,8 @@ public enum UplinkToSupervisor: Message {
     case .ready, .inventoryComplete: []
     case .pong(let number, let age): [.number(number), .number(age)]
     case .openJob(let job): [job.value]
-    case .dispatch(let job, let body): [.job(job), .binary(body)]
+    case .dispatch(let job, let body, let beginBy): [.job(job), .binary(body), .int(beginBy)]
+    case .taskEnded(let job, let exit): [.job(job), exit.value]
     case .stopCommand(let job), .exitStored(let job), .jobClosed(let job): [.job(job)]
     case .state(let state): [state.value]
     case .stopped(let step): [.int(Int64(step.rawValue))]
@@ -158,7 +167,9 @@ public enum UplinkToSupervisor: Message {
         try fields.uint("number"), oldestUncommittedMilliseconds: try fields.uint("oldest uncommitted"))
     case 3: self = .openJob(try fields.part("job"))
     case 4: self = .inventoryComplete
-    case 5: self = .dispatch(try fields.job("job"), body: try fields.bytes("body"))
+    case 5:
+      self = .dispatch(
+        try fields.job("job"), body: try fields.bytes("body"), beginBy: try fields.milliseconds("begin by"))
     case 6: self = .stopCommand(try fields.job("job"))
     case 7: self = .exitStored(try fields.job("job"))
     case 8: self = .jobClosed(try fields.job("job"))
@@ -167,6 +178,7 @@ public enum UplinkToSupervisor: Message {
     case 11: self = .report(try fields.uint("number"), try fields.part("report"))
     case 12: self = .runHook(try fields.uint("number"), body: try fields.bytes("body"))
     case 13: self = .reloaded(problem: try fields.optional("problem") { String($0) })
+    case 14: self = .taskEnded(try fields.job("job"), try fields.part("exit"))
     default: throw .unknownKind(kind, conversation: Self.conversation)
     }
   }

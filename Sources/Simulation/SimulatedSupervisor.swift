@@ -100,7 +100,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
         if let message { self?.post(.fromListener(channel, message, generation)) }
       }
       spawned(key, handle) { line.up.drain() }
-    case .spawnCommand(let job, _): startCommand(job)
+    case .spawnCommand(let job, _, _): startCommand(job)
     case .signalChild(let key, let pid, let signal):
       if let child = children[key], child.process.pid == pid { child.process.signal(signal) }
     case .signalCommand(let job, let signal): commands[job]?.terminate(signal)

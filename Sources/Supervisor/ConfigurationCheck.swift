@@ -22,10 +22,41 @@ extension UplinkSettings {
       maxOpenJobs: configuration.jobs.maxOpen, window: configuration.outbox.window,
       maxRows: configuration.outbox.maxRows, maxBytes: configuration.outbox.maxBytes,
       maxFrameBytes: configuration.channel.maxFrameBytes,
-      commandIsLauncher: configuration.dispatch.commandIs == .launcher,
+      commandIsLauncher: configuration.dispatch.startsElsewhere,
+      tasks: TaskSettings(configuration.dispatch),
       drainSeconds: configuration.stopping.drainSeconds,
-      hasCheatHook: !configuration.hooks.onCheated.isEmpty,
+      hasCheatHook: configuration.hooks.onCheated != nil,
       metrics: configuration.metrics.map { ListenSettings(host: $0.listen.host, port: $0.listen.port) })
+  }
+}
+
+extension Configuration.Dispatch {
+  /// What is started here has only started the job elsewhere when it ends.
+  var startsElsewhere: Bool { kind == .celery || commandIs == .launcher }
+}
+
+extension TaskSettings {
+  /// nil where jobs are not tasks.
+  init?(_ dispatch: Configuration.Dispatch) {
+    guard dispatch.kind == .celery else { return nil }
+    self.init(queueSeconds: dispatch.queueSeconds, results: dispatch.resultURL.map { RedisServer($0) })
+  }
+}
+
+extension TaskOrder {
+  /// What the broker remembers beyond the time in which a job may be dispatched again, in seconds: whatever clocks differ by.
+  private static let marginSeconds = 86_400
+
+  /// The order for a job; nil where jobs are not tasks.
+  init?(_ dispatch: Configuration.Dispatch, _ job: JobID, _ body: [UInt8], beginBy: Int64) {
+    guard dispatch.kind == .celery, let broker = dispatch.brokerURL, let task = dispatch.task,
+      let queue = dispatch.queue
+    else { return nil }
+    let seconds = max(0, (beginBy - Clock.wallMilliseconds) / 1000)
+    self.init(
+      broker: RedisServer(broker), task: task, queue: queue, areJobRequests: true,
+      moreArguments: dispatch.extraArguments, keywordArguments: dispatch.extraKeywordArguments, expiresAt: beginBy,
+      markerSeconds: Int(seconds) + Self.marginSeconds, tasks: [Task(id: job.description, argument: body)])
   }
 }
 
@@ -63,7 +94,7 @@ extension SupervisorCore.Settings {
 enum ConfigurationCheck {
   /// What is wrong with the values themselves: looked at before every start.
   static func problems(_ configuration: Configuration) -> [Problem] {
-    var problems = configuration.unsupported
+    var problems: [Problem] = []
     if lacksCredential(configuration) {
       // The unit starts without it, so that it is said here and not by an exit code of systemd's.
       problems.append(
@@ -142,8 +173,9 @@ enum ConfigurationCheck {
   static func missingPrograms(_ configuration: Configuration) -> [Problem] {
     var problems: [Problem] = []
     for (key, program) in [
-      ("dispatch.command", configuration.dispatch.command.first),
-      ("hooks.on_cheated", configuration.hooks.onCheated.first),
+      ("dispatch.command", configuration.dispatch.kind == .command ? configuration.dispatch.command.first : nil),
+      ("hooks.on_status_update", configuration.hooks.onStatusUpdate?.command?.first),
+      ("hooks.on_cheated", configuration.hooks.onCheated?.command?.first),
     ] {
       if let program, access(program, X_OK) != 0 {
         problems.append(

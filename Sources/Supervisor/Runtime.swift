@@ -97,7 +97,7 @@ final class Runtime {
       spawn(.listener(channel), "hordelink-listener", generation) { () throws(SystemError) in
         try self.ingress.socket(channel)
       }
-    case .spawnCommand(let job, let body): startCommand(job, body)
+    case .spawnCommand(let job, let body, let beginBy): startCommand(job, body, beginBy: beginBy)
     case .signalChild(_, let pid, let signal): ProcessTable.signal(pid, signal)
     case .signalCommand(let job, let signal):
       if let command = commands[job] { ProcessTable.signalGroup(command.pid, signal) }
@@ -137,7 +137,8 @@ final class Runtime {
       commandLine = try CommandLine(
         configuration.dispatch.command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
       hookLine = try CommandLine(
-        configuration.hooks.onCheated, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
+        configuration.hooks.onCheated?.command ?? [], configuration.dispatch, own: environment,
+        descriptorLimit: descriptorLimit)
     }
   }
 
@@ -265,14 +266,19 @@ final class Runtime {
 
   // MARK: Commands
 
-  private func startCommand(_ job: JobID, _ body: [UInt8]) {
+  private func startCommand(_ job: JobID, _ body: [UInt8], beginBy: Int64) {
     Failpoint.reach("supervisor.dispatching")
     do {
-      let command = try RunningCommand(
-        job: job,
-        request: commandLine.request(
-          more: ["HORDELINK_JOB_UUID=\(job)", "HORDELINK_SOCKET=\(ingress.path(.job(job)))"]), body: body,
-        logger: configuration.dispatch.logOutput ? logger : nil, now: now)
+      let command: RunningCommand
+      if let order = TaskOrder(configuration.dispatch, job, body, beginBy: beginBy) {
+        command = try dispatcher(order, job: job)
+      } else {
+        command = try RunningCommand(
+          job: job,
+          request: commandLine.request(
+            more: ["HORDELINK_JOB_UUID=\(job)", "HORDELINK_SOCKET=\(ingress.path(.job(job)))"]), body: body,
+          logger: configuration.dispatch.logOutput ? logger : nil, now: now)
+      }
       commands[job] = command
       command.exitSource = try loop.add(child: command.pid) { [weak self] code, signal in
         self?.commandExited(job, code, signal)
@@ -289,11 +295,19 @@ final class Runtime {
     }
   }
 
+  /// Starts what puts tasks into a queue. What it says last is logged with what becomes of it.
+  private func dispatcher(_ order: TaskOrder, job: JobID?) throws(SystemError) -> RunningCommand {
+    let program = folder + "/hordelink-dispatch-celery"
+    var request = SpawnRequest(executable: program, arguments: [program], environment: childEnvironment)
+    request.newSession = true
+    return try RunningCommand(job: job, request: request, body: order.frame(generation: .none), logger: nil, now: now)
+  }
+
   /// Called while the leader is still a zombie, so that its group's number cannot be another's yet.
   private func commandExited(_ job: JobID, _ code: Int32?, _ signal: Int32?) {
     guard let command = commands.removeValue(forKey: job) else { return }
     // What a launcher has left running is its purpose.
-    if configuration.dispatch.commandIs == .worker { ProcessTable.signalGroup(command.pid, SIGKILL) }
+    if !configuration.dispatch.startsElsewhere { ProcessTable.signalGroup(command.pid, SIGKILL) }
     let tail = command.finish(now: now)
     post(.commandExited(job, CommandExit(code: code, signal: signal, stderrTail: tail)))
   }

@@ -42,7 +42,7 @@ struct ManPageTests {
     var keys: [String] = []
     for line in try exampleText().split(separator: "\n") {
       if let match = line.wholeMatch(of: /\[([a-z]+)\]/) { section = "\(match.1)." }
-      if let match = line.firstMatch(of: #/^\#(?:[!?] )?([a-z_]+) = /#) { keys.append(section + match.1) }
+      if let match = line.firstMatch(of: #/^\#(?:[!?|] )?([a-z_]+) = /#) { keys.append(section + match.1) }
     }
     return keys
   }

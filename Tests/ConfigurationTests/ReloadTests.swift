@@ -50,6 +50,6 @@ import Testing
     let first = try parse(required + "[hooks]\non_cheated = [\"/bin/true\"]")
     let (settings, applied, waiting) = first.reloaded(
       with: try parse(required + "[hooks]\non_cheated = [\"/bin/cat\"]"))
-    #expect(settings.hooks.onCheated == ["/bin/cat"] && applied == ["[hooks]"] && waiting.isEmpty)
+    #expect(settings.hooks.onCheated == .command(["/bin/cat"]) && applied == ["[hooks]"] && waiting.isEmpty)
   }
 }

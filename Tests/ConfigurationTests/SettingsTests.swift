@@ -41,7 +41,12 @@ struct SettingsTests {
     #expect(configuration.outbox.maxRows == 2_000_000)
     #expect(configuration.outbox.maxBytes == 8 << 30)
     #expect(configuration.metrics == nil)
-    #expect(configuration.unsupported == [])
+    #expect(configuration.dispatch.resultURL == nil)
+    #expect(configuration.dispatch.extraArguments == "[]")
+    #expect(configuration.dispatch.extraKeywordArguments == "{}")
+    #expect(configuration.hooks.onStatusUpdate == nil)
+    #expect(configuration.hooks.onCheated == nil)
+    #expect(configuration.hooks.taskQueue == "celery")
   }
 
   static let everyKey = """
@@ -57,7 +62,7 @@ struct SettingsTests {
     [jobs]
     trusted_signers = ["5A", "5B"]
     verify_signatures = false
-    grace_seconds = 0
+    grace_seconds = 1
     max_open = 100_000
     [channel]
     kind = "redis"
@@ -77,6 +82,13 @@ struct SettingsTests {
     task = "t"
     queue = "q"
     queue_seconds = 0
+    result_url = "unix:///r?db=2"
+    extra_args = '[{"a": 1}, "b"]'
+    extra_kwargs = '{"c": null}'
+    [hooks]
+    on_status_update_task = "u"
+    on_cheated = ["/bin/mail", "me"]
+    task_queue = "h"
     [stop]
     drain_seconds = 0
     [outbox]
@@ -102,7 +114,7 @@ struct SettingsTests {
     #expect(configuration.identity.hotkeyFile == "/h")
     #expect(configuration.jobs.trustedSigners == ["5A", "5B"])
     #expect(!configuration.jobs.verifySignatures)
-    #expect(configuration.jobs.graceSeconds == 0)
+    #expect(configuration.jobs.graceSeconds == 1)
     #expect(configuration.jobs.maxOpen == 100_000)
     #expect(configuration.channel.kind == .redis)
     #expect(try configuration.channel.redisURL == RedisURL("redis://:pw@localhost:6379/1"))
@@ -120,6 +132,12 @@ struct SettingsTests {
     #expect(configuration.dispatch.task == "t")
     #expect(configuration.dispatch.queue == "q")
     #expect(configuration.dispatch.queueSeconds == 0)
+    #expect(try configuration.dispatch.resultURL == RedisURL("unix:///r?db=2"))
+    #expect(configuration.dispatch.extraArguments == "[{\"a\": 1}, \"b\"]")
+    #expect(configuration.dispatch.extraKeywordArguments == "{\"c\": null}")
+    #expect(configuration.hooks.onStatusUpdate == .task("u"))
+    #expect(configuration.hooks.onCheated == .command(["/bin/mail", "me"]))
+    #expect(configuration.hooks.taskQueue == "h")
     #expect(configuration.stopping.drainSeconds == 0)
     #expect(configuration.outbox.window == 1)
     #expect(configuration.outbox.maxRows == 1_000_000_000)
@@ -127,11 +145,12 @@ struct SettingsTests {
     #expect(configuration.metrics?.listen.description == "[::1]:9464")
   }
 
-  @Test("What is not built yet is reported where it stands")
-  func unsupported() throws {
-    let unsupported = try parse(Self.everyKey).unsupported
-    #expect(unsupported.map(\.key) == ["dispatch.kind"])
-    #expect(unsupported.map(\.line) == [22])
+  @Test("Results are where the broker is, somewhere else, or nowhere")
+  func results() throws {
+    let celery = "kind = \"celery\"\nbroker_url = \"redis://b\"\ntask = \"t\"\nqueue = \"q\"\n"
+    #expect(try parse(required + celery).dispatch.resultURL == RedisURL("redis://b"))
+    #expect(try parse(required + celery + "result_url = \"redis://r\"").dispatch.resultURL == RedisURL("redis://r"))
+    #expect(try parse(required + celery + "result_url = \"\"").dispatch.resultURL == nil)
   }
 
   @Test("A later check finds the line of a value, or of what is around it")

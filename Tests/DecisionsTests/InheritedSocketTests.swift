@@ -56,7 +56,7 @@ import Testing
         let told = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching)))
         #expect(told.contains(.toUplink(.commandKnowledge(job(1), .unknown))))
         supervisor.uplink(.inventoryComplete)
-        #expect(supervisor.uplink(.dispatch(job(1), body: [])).isEmpty)
+        #expect(supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0)).isEmpty)
         supervisor.exits(.uplink, .signal(9))
         supervisor.pass(60)
         supervisor.uplink(.ready)

@@ -119,7 +119,7 @@ import Testing
     for number in 1...20 {
       supervisor.uplink(.openJob(OpenJob(job: job(number), phase: .accepted)))
       supervisor.listener(.job(job(number)), .ready)
-      supervisor.uplink(.dispatch(job(number), body: []))
+      supervisor.uplink(.dispatch(job(number), body: [], beginBy: 0))
       supervisor.does(.commandStarted(job(number), SupervisorUnderTest.command))
     }
     #expect(

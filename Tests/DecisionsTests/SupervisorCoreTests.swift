@@ -117,7 +117,7 @@ import Testing
     supervisor.exits(one, .signal(9))
     let old = Generation(1)
     #expect(supervisor.does(.fromUplink(.ready, old)).isEmpty)
-    #expect(supervisor.does(.fromUplink(.dispatch(job(1), body: []), old)).isEmpty)
+    #expect(supervisor.does(.fromUplink(.dispatch(job(1), body: [], beginBy: 0), old)).isEmpty)
     #expect(supervisor.does(.fromUplink(.openJob(OpenJob(job: job(9), phase: .accepted)), old)).isEmpty)
     #expect(supervisor.does(.fromListener(.job(job(1)), .ready, Generation(3))).isEmpty)
     #expect(supervisor.does(.childExited(.uplink, old, .signal(9))).isEmpty)
@@ -152,7 +152,10 @@ import Testing
         .spawnListener(.job(job(1)), Generation(3)), .toListener(.job(job(1)), assign(job(1))),
       ])
     #expect(supervisor.listener(.job(job(1)), .ready) == [.toUplink(.listenerReady(job(1), Generation(3)))])
-    #expect(supervisor.uplink(.dispatch(job(1), body: [1, 2])) == [.spawnCommand(job(1), body: [1, 2])])
+    #expect(
+      supervisor.uplink(.dispatch(job(1), body: [1, 2], beginBy: 0)) == [
+        .spawnCommand(job(1), body: [1, 2], beginBy: 0)
+      ])
     let command = SupervisorUnderTest.command
     #expect(supervisor.does(.commandStarted(job(1), command)) == [.toUplink(.commandStarted(job(1), command))])
     #expect(supervisor.does(.commandExited(job(1), exit)) == [.toListener(.job(job(1)), .commandExited(exit))])
@@ -165,18 +168,18 @@ import Testing
 
   @Test func aCommandIsNeverStartedTwice() {
     var supervisor = SupervisorUnderTest.listening(job(1))
-    #expect(supervisor.uplink(.dispatch(job(1), body: [])) == [.spawnCommand(job(1), body: [])])
-    #expect(supervisor.uplink(.dispatch(job(1), body: [])).isEmpty)
+    #expect(supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0)) == [.spawnCommand(job(1), body: [], beginBy: 0)])
+    #expect(supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0)).isEmpty)
     supervisor.does(.commandStarted(job(1), SupervisorUnderTest.command))
-    #expect(supervisor.uplink(.dispatch(job(1), body: [])).isEmpty)
+    #expect(supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0)).isEmpty)
     supervisor.does(.commandExited(job(1), exit))
-    #expect(supervisor.uplink(.dispatch(job(1), body: [])).isEmpty)
-    #expect(supervisor.uplink(.dispatch(job(2), body: [])).isEmpty)
+    #expect(supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0)).isEmpty)
+    #expect(supervisor.uplink(.dispatch(job(2), body: [], beginBy: 0)).isEmpty)
   }
 
   @Test func aCommandThatCannotBeStartedIsReportedAlsoToTheNextUplink() {
     var supervisor = SupervisorUnderTest.listening(job(1))
-    supervisor.uplink(.dispatch(job(1), body: []))
+    supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0))
     let failed = SupervisorCore.Action.toUplink(.dispatchFailed(job(1), reason: "no such file"))
     #expect(supervisor.does(.commandFailed(job(1), reason: "no such file")) == [failed])
     supervisor.exits(.uplink, .signal(9))
@@ -266,7 +269,7 @@ import Testing
       supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .dispatching))) == [
         .toUplink(.listenerReady(job(2), Generation(4))), .toUplink(.commandKnowledge(job(2), .neverStarted)),
       ])
-    #expect(supervisor.uplink(.dispatch(job(2), body: [])) == [.spawnCommand(job(2), body: [])])
+    #expect(supervisor.uplink(.dispatch(job(2), body: [], beginBy: 0)) == [.spawnCommand(job(2), body: [], beginBy: 0)])
     // Nobody's process is taken for a leftover.
     #expect(supervisor.uplink(.inventoryComplete) == [.keepIngress(only: [job(1), job(2)])])
   }
@@ -297,7 +300,7 @@ import Testing
     #expect(supervisor.uplink(.openJob(OpenJob(job: job(3), phase: .ended))).isEmpty)
     #expect(supervisor.uplink(.openJob(OpenJob(job: job(4), phase: .closed))).isEmpty)
     #expect(supervisor.uplink(.inventoryComplete) == [.keepIngress(only: [job(1)])])
-    #expect(supervisor.uplink(.dispatch(job(2), body: [])).isEmpty)
+    #expect(supervisor.uplink(.dispatch(job(2), body: [], beginBy: 0)).isEmpty)
   }
 
   @Test func aNewSupervisorHearsLaunchedJobsAgain() {
@@ -307,7 +310,7 @@ import Testing
     let adopted = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching)))
     #expect(adopted.first == .toUplink(.commandKnowledge(job(1), .unknown)))
     #expect(adopted.contains(.spawnListener(.job(job(1)), Generation(3))))
-    #expect(supervisor.uplink(.dispatch(job(1), body: [])).isEmpty)
+    #expect(supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0)).isEmpty)
     #expect(supervisor.uplink(.inventoryComplete) == [.keepIngress(only: [job(1)])])
   }
 
@@ -344,7 +347,7 @@ import Testing
 
   @Test func commandsStartedWhileUplinkIsAwayAreToldToTheNext() {
     var supervisor = SupervisorUnderTest.listening(job(1))
-    supervisor.uplink(.dispatch(job(1), body: []))
+    supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0))
     supervisor.exits(.uplink, .signal(9))
     #expect(supervisor.does(.commandStarted(job(1), SupervisorUnderTest.command)).isEmpty)
     supervisor.uplink(.ready)

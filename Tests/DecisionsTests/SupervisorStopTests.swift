@@ -39,11 +39,11 @@ import Testing
     var supervisor = SupervisorUnderTest.listening(job(1))
     supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .accepted)))
     supervisor.listener(.job(job(2)), .ready)
-    supervisor.uplink(.dispatch(job(2), body: []))
+    supervisor.uplink(.dispatch(job(2), body: [], beginBy: 0))
     supervisor.does(.commandStarted(job(2), SupervisorUnderTest.command))
     supervisor.does(.stopRequested)
-    let late = supervisor.uplink(.dispatch(job(1), body: []))
-    #expect(!late.contains(.spawnCommand(job(1), body: [])))
+    let late = supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0))
+    #expect(!late.contains(.spawnCommand(job(1), body: [], beginBy: 0)))
     guard case .toUplink(.dispatchFailed(job(1), let reason)) = late.first else {
       Issue.record("\(late)")
       return

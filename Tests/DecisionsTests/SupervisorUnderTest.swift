@@ -13,17 +13,22 @@ struct SupervisorUnderTest {
   private(set) var running: [ChildKey: (generation: Generation, pid: Int32)] = [:]
   private var nextPID: Int32 = 100
 
-  init(launcher: Bool = false, metrics: ListenSettings? = nil, inherited: Set<JobID> = []) {
-    var uplink = UplinkSettings.test(launcher: launcher)
+  init(
+    launcher: Bool = false, metrics: ListenSettings? = nil, tasks: TaskSettings? = nil, inherited: Set<JobID> = []
+  ) {
+    var uplink = UplinkSettings.test(launcher: launcher || tasks != nil)
     uplink.metrics = metrics
+    uplink.tasks = tasks
     settings = SupervisorCore.Settings(
       uplink: uplink, uplinkSocket: "/run/uplink.sock", stopGrace: .seconds(8))
     core = SupervisorCore(settings: settings, inherited: inherited, seed: 1, at: at(0))
   }
 
   /// One whose Uplink has told its inventory and whose specs Listener is ready.
-  static func ready(launcher: Bool = false, metrics: ListenSettings? = nil) -> SupervisorUnderTest {
-    var supervisor = SupervisorUnderTest(launcher: launcher, metrics: metrics)
+  static func ready(
+    launcher: Bool = false, metrics: ListenSettings? = nil, tasks: TaskSettings? = nil
+  ) -> SupervisorUnderTest {
+    var supervisor = SupervisorUnderTest(launcher: launcher, metrics: metrics, tasks: tasks)
     supervisor.does(.timeReached)
     supervisor.uplink(.ready)
     supervisor.uplink(.inventoryComplete)
@@ -32,8 +37,8 @@ struct SupervisorUnderTest {
   }
 
   /// The same with a job whose Listener is ready.
-  static func listening(_ job: JobID, launcher: Bool = false) -> SupervisorUnderTest {
-    var supervisor = ready(launcher: launcher)
+  static func listening(_ job: JobID, launcher: Bool = false, tasks: TaskSettings? = nil) -> SupervisorUnderTest {
+    var supervisor = ready(launcher: launcher, tasks: tasks)
     supervisor.uplink(.openJob(OpenJob(job: job, phase: .accepted)))
     supervisor.listener(.job(job), .ready)
     return supervisor
@@ -42,7 +47,7 @@ struct SupervisorUnderTest {
   /// The same with the job's command running.
   static func running(_ job: JobID, launcher: Bool = false) -> SupervisorUnderTest {
     var supervisor = listening(job, launcher: launcher)
-    supervisor.uplink(.dispatch(job, body: []))
+    supervisor.uplink(.dispatch(job, body: [], beginBy: 0))
     supervisor.does(.commandStarted(job, command))
     return supervisor
   }

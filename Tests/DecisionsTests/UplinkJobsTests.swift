@@ -48,7 +48,9 @@ import Testing
     // A second Listener that gets ready dispatches nothing.
     #expect(uplink.supervisor(.listenerReady(job(1), Generation(5))).effects.isEmpty)
     #expect(uplink.settleOne().effects == [.loadBody(job(1))])
-    #expect(uplink.settleOne().said == [.toSupervisor(.dispatch(job(1), body: Array("request".utf8)))])
+    // Who begins later than its limits before the deadline cannot end in time.
+    let dispatch = UplinkToSupervisor.dispatch(job(1), body: Array("request".utf8), beginBy: 1_000_000_000 + 650_000)
+    #expect(uplink.settleOne().said == [.toSupervisor(dispatch)])
     #expect(uplink.supervisor(.listenerReady(job(1), Generation(6))).effects.isEmpty)
     let command = CommandRecord(pid: 9, startTime: 8, bootID: "boot")
     uplink.supervisor(.commandStarted(job(1), command))

@@ -53,7 +53,7 @@ import Testing
           workers[job]?.inFlight = false
           let acknowledged = workers[job]?.acknowledged ?? []
           workers[job]?.script = acknowledged
-        case .toSupervisor(.dispatch(let job, _)):
+        case .toSupervisor(.dispatch(let job, _, _)):
           #expect(started.insert(job).inserted, "its command is started twice")
         case .toSupervisor(.exitStored(let job)): workers[job]?.exitTold = true
         case .toSupervisor(.openJob(let open)) where open.phase == .dispatching:

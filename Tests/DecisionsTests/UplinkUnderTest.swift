@@ -194,7 +194,7 @@ final class UplinkUnderTest {
         #expect(record.jobs[job]?.exit != nil || record.jobs[job]?.phase == .closed, "the exit is told undurable")
       case .toSupervisor(.openJob(let open)):
         #expect(record.jobs[open.job]?.phase == open.phase, "a job is opened undurable")
-      case .toSupervisor(.dispatch(let job, let body)):
+      case .toSupervisor(.dispatch(let job, let body, _)):
         #expect(record.jobs[job]?.phase == .dispatching, "a job is dispatched undurable")
         #expect(body == record.jobs[job]?.new.body)
         dispatched.append(job)

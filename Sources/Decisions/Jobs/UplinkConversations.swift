@@ -19,6 +19,7 @@ extension UplinkCore {
       fail(
         job, reason: .unhandledException, message: "the job's command could not be started: \(reason)",
         at: now)
+    case .dispatchDelayed(let job, let reason): dispatchDelayed(job, reason)
     case .stop(let step): stop(step, at: now)
     case .hookExited(let number, let exit): hookExited(number, exit, at: now)
     case .refuseJobs(let refuse): isDraining = refuse

@@ -132,6 +132,8 @@ public struct UplinkCore: Sendable {
     var uncommitted: JobStatusSet = []
     var limitSeconds: Int
     var deadline: Instant?
+    /// Why its task is not in the queue yet.
+    var delay: String?
     var command: CommandRecord?
     var exitStored = false
     var signatureHash: [UInt8]?
@@ -332,7 +334,9 @@ public struct UplinkCore: Sendable {
   }
 
   /// What a job has from now on until it must have ended.
-  func allowedTime(_ limitSeconds: Int) -> Duration { .seconds(limitSeconds + settings.graceSeconds) }
+  func allowedTime(_ limitSeconds: Int) -> Duration {
+    .seconds(limitSeconds + settings.graceSeconds + (settings.tasks?.queueSeconds ?? 0))
+  }
 
   mutating func note(deadline: Instant?) {
     guard let deadline else { return }

@@ -127,6 +127,7 @@ extension UplinkCore {
     guard let job = jobs[id], job.phase == .dispatching else { return }
     switch knowledge {
     case .started: break
+    // Asked again for what an earlier Supervisor may have put into the queue, the broker knows.
     case .neverStarted: actions.append(.loadBody(id))
     case .unknown:
       if settings.commandIsLauncher { return }
@@ -137,12 +138,28 @@ extension UplinkCore {
   }
 
   mutating func bodyLoaded(_ id: JobID, _ body: [UInt8]?, at now: Moment) {
-    guard jobs[id]?.phase == .dispatching else { return }
+    guard let job = jobs[id], job.phase == .dispatching else { return }
     guard let body else {
       fail(id, reason: .genericError, message: "the job's request is no longer on record", at: now)
       return
     }
-    actions.append(.toSupervisor(.dispatch(id, body: body)))
+    // Whoever begins later cannot end before the deadline.
+    let left = (job.deadline ?? now.boot) - now.boot - .seconds(job.limitSeconds)
+    if settings.tasks != nil, left <= .zero {
+      fail(
+        id, reason: .unhandledTimeout,
+        message: "its task could not be put into the queue in time: \(job.delay ?? "the service did not run")", at: now)
+      return
+    }
+    let beginBy = now.wall.milliseconds + Int64(left.wholeMilliseconds)
+    actions.append(.toSupervisor(.dispatch(id, body: body, beginBy: beginBy)))
+  }
+
+  /// The broker was not to be had. Its request is read again, for the next attempt.
+  mutating func dispatchDelayed(_ id: JobID, _ reason: String) {
+    guard jobs[id]?.phase == .dispatching else { return }
+    jobs[id]?.delay = reason
+    actions.append(.loadBody(id))
   }
 
   // MARK: Updates
@@ -211,14 +228,18 @@ extension UplinkCore {
   }
 
   private func exitMetadata(_ exit: CommandExit) -> [UInt8] {
-    let how =
-      exit.signal.map { "was ended by signal \($0)" } ?? "exited with code \(exit.code ?? 0)"
-    var context = [JSONMember("stderr", .string(String(decoding: exit.stderrTail, as: UTF8.self)))]
+    let text = String(decoding: exit.stderrTail, as: UTF8.self)
+    if let state = exit.taskState {
+      return StatusMetadata.hordeFailed(
+        reason: .genericError, message: "the job's task \(exit) without a terminal status: \(text)",
+        context: .object([JSONMember("task_state", .string(state))]))
+    }
+    var context = [JSONMember("stderr", .string(text))]
     if let code = exit.code { context.append(JSONMember("exit_code", .number(String(code)))) }
     if let signal = exit.signal { context.append(JSONMember("signal", .number(String(signal)))) }
     let why = stopStep != nil ? ", while the service stopped" : ""
     return StatusMetadata.hordeFailed(
-      reason: .genericError, message: "the job's command \(how) without a terminal status\(why)",
+      reason: .genericError, message: "the job's command \(exit) without a terminal status\(why)",
       context: .object(context))
   }
 
@@ -243,7 +264,8 @@ extension UplinkCore {
       fail(
         id, reason: .unhandledTimeout,
         message: "no terminal status within the job's limits of \(limit) s and "
-          + "\(settings.graceSeconds) s of grace", at: now)
+          + "\(settings.graceSeconds) s of grace"
+          + (settings.tasks.map { ", and \($0.queueSeconds) s in the queue" } ?? ""), at: now)
     }
   }
 

@@ -10,6 +10,8 @@ struct SupervisedJob: Sendable {
     /// Asked for; its process is being made.
     case starting
     case running
+    /// The job's task could not be put into the queue: Uplink is told so then, and asks again.
+    case delayed(until: Instant, reason: String)
     /// Reaped. `told`: Uplink has stored it, or it means nothing (a launcher's exit 0).
     case exited(CommandExit, told: Bool)
     /// Could not be started.
@@ -21,6 +23,10 @@ struct SupervisedJob: Sendable {
   var record: CommandRecord?
   var startedAt: Instant?
   var teardown: Teardown?
+  /// Between two attempts to put the job's task into the queue.
+  var backoff = Backoff(first: .milliseconds(250))
+  /// When the command is taken for hung; only for one that puts a task into a queue.
+  var hangsAt: Instant?
 
   var commandRuns: Bool {
     switch command {
@@ -50,7 +56,8 @@ extension SupervisorCore {
     case .pong(_, let age): uplinkAnswered(uncommitted: .milliseconds(Int64(clamping: age)), at: now)
     case .openJob(let job): openJob(job, at: now)
     case .inventoryComplete: inventoryComplete(at: now)
-    case .dispatch(let job, let body): dispatch(job, body)
+    case .dispatch(let job, let body, let beginBy): dispatch(job, body, beginBy: beginBy)
+    case .taskEnded(let job, let exit): taskEnded(job, exit)
     case .stopCommand(let job): stopCommand(job, at: now)
     case .exitStored(let job):
       if case .exited(let exit, _) = jobs[job]?.command { jobs[job]?.command = .exited(exit, told: true) }
@@ -115,9 +122,11 @@ extension SupervisorCore {
         switch jobs[id]?.command {
         case .beforeUs: actions.append(.toUplink(.commandKnowledge(id, .unknown)))
         case .some(.none): actions.append(.toUplink(.commandKnowledge(id, .neverStarted)))
+        // Told when it is due.
+        case .delayed: break
         default:
           actions.append(.toUplink(.commandKnowledge(id, .started)))
-          if open.command == nil, let record = jobs[id]?.record {
+          if open.command == nil, !isBeingDispatched(id), let record = jobs[id]?.record {
             actions.append(.toUplink(.commandStarted(id, record)))
           }
         }
@@ -128,11 +137,14 @@ extension SupervisorCore {
   /// A job this Supervisor has not seen: a new one, or one from before its own start.
   private mutating func adopt(_ open: OpenJob, at now: Instant) {
     if let record = open.command { actions.append(.killLeftover(open.job, record)) }
-    if open.phase == .dispatching { actions.append(.toUplink(.commandKnowledge(open.job, .unknown))) }
+    let isToStart = open.phase == .accepted || mayBeDispatchedAgain(open)
+    if open.phase == .dispatching {
+      actions.append(.toUplink(.commandKnowledge(open.job, isToStart ? .neverStarted : .unknown)))
+    }
     // What has ended, or ends now, needs a Listener only for those who still come to its socket.
     let goesOn = open.phase == .accepted || (open.phase == .dispatching && settings.uplink.commandIsLauncher)
     if goesOn || inherited.contains(open.job) {
-      hear(open.job, command: open.phase == .accepted ? .none : .beforeUs, at: now)
+      hear(open.job, command: isToStart ? .none : .beforeUs, at: now)
     }
   }
 
@@ -157,29 +169,34 @@ extension SupervisorCore {
     actions.append(.toUplink(.listenerReady(id, run.generation)))
   }
 
-  private mutating func dispatch(_ id: JobID, _ body: [UInt8]) {
+  private mutating func dispatch(_ id: JobID, _ body: [UInt8], beginBy: Int64) {
     guard let job = jobs[id], case .none = job.command else {
       log(.warning, .jobDispatched, "asked to dispatch a job that is unknown or dispatched already", job: id)
       return
     }
     guard stage == .running else {
-      // The stop has overtaken it: it counts as not started, and Uplink closes it.
-      commandFailed(id, "the service stops")
+      // The stop has overtaken it: it counts as not started, and Uplink closes it, unless the next start asks again.
+      if settings.uplink.tasks == nil { commandFailed(id, "the service stops") }
       return
     }
     jobs[id]?.command = .starting
-    actions.append(.spawnCommand(id, body: body))
+    actions.append(.spawnCommand(id, body: body, beginBy: beginBy))
   }
 
   mutating func commandStarted(_ id: JobID, _ record: CommandRecord, at now: Instant) {
     jobs[id]?.command = .running
     jobs[id]?.startedAt = now
     jobs[id]?.record = record
+    guard settings.uplink.tasks == nil else {
+      // Its start says nothing: told once it has put the task into the queue.
+      jobs[id]?.hangsAt = now + Self.dispatchLimit
+      return
+    }
     actions.append(
       .log(
         LogEntry(
           .info, .jobDispatched, "command started", job: id, pid: record.pid)))
-    if uplink.isReady { actions.append(.toUplink(.commandStarted(id, record))) }
+    tellStarted(id)
   }
 
   mutating func commandFailed(_ id: JobID, _ reason: String) {
@@ -188,19 +205,30 @@ extension SupervisorCore {
     if uplink.isReady { actions.append(.toUplink(.dispatchFailed(id, reason: reason))) }
   }
 
-  mutating func commandExited(_ id: JobID, _ exit: CommandExit) {
+  mutating func tellStarted(_ id: JobID) {
+    guard uplink.isReady, let record = jobs[id]?.record else { return }
+    actions.append(.toUplink(.commandStarted(id, record)))
+  }
+
+  mutating func commandExited(_ id: JobID, _ exit: CommandExit, at now: Instant) {
     guard let job = jobs[id] else { return }
+    guard settings.uplink.tasks == nil else { return dispatcherExited(id, exit, at: now) }
     let startedElsewhere = settings.uplink.commandIsLauncher && exit.code == 0
-    jobs[id]?.command = .exited(exit, told: startedElsewhere)
     jobs[id]?.teardown = nil
-    let end =
-      exit.code.map { ProcessExit.code($0) } ?? exit.signal.map { ProcessExit.signal($0) } ?? .code(0)
     actions.append(
-      .log(LogEntry(.info, .commandExited, "command \(end)", job: id, pid: job.record?.pid)))
-    if !startedElsewhere, job.listener?.isReady == true {
-      actions.append(.toListener(.job(id), .commandExited(exit)))
+      .log(LogEntry(.info, .commandExited, "command \(exit)", job: id, pid: job.record?.pid)))
+    if startedElsewhere {
+      jobs[id]?.command = .exited(exit, told: true)
+    } else {
+      tellExit(id, exit)
     }
     forgetIfOver(id)
+  }
+
+  /// What ran of the job has ended: each generation of its Listener is told so until Uplink has stored it.
+  mutating func tellExit(_ id: JobID, _ exit: CommandExit) {
+    jobs[id]?.command = .exited(exit, told: false)
+    if jobs[id]?.listener?.isReady == true { actions.append(.toListener(.job(id), .commandExited(exit))) }
   }
 
   mutating func stopCommand(_ id: JobID, at now: Instant) {
@@ -219,7 +247,7 @@ extension SupervisorCore {
     forgetIfOver(id)
   }
 
-  private mutating func forgetIfOver(_ id: JobID) {
+  mutating func forgetIfOver(_ id: JobID) {
     guard let job = jobs[id], !job.commandRuns, job.listener?.hasEnded ?? true else { return }
     jobs[id] = nil
   }

@@ -36,7 +36,8 @@ public struct SupervisorCore: Sendable {
     case spawnUplink(Generation)
     /// Makes the channel's ingress socket where there is none, and spawns its Listener.
     case spawnListener(Channel, Generation)
-    case spawnCommand(JobID, body: [UInt8])
+    /// `beginBy`, in milliseconds since 1970: from then on its work cannot end in time.
+    case spawnCommand(JobID, body: [UInt8], beginBy: Int64)
     case spawnHook(UInt64, body: [UInt8])
     /// To the hook's whole process group.
     case signalHook(UInt64, signal: Int32)
@@ -159,7 +160,7 @@ public struct SupervisorCore: Sendable {
       withChild(key) { $0.misbehaved(at: now) }
     case .commandStarted(let job, let record): commandStarted(job, record, at: now)
     case .commandFailed(let job, let reason): commandFailed(job, reason)
-    case .commandExited(let job, let exit): commandExited(job, exit)
+    case .commandExited(let job, let exit): commandExited(job, exit, at: now)
     case .hookExited(let number, let exit): hookExited(number, exit)
     case .reloadRequested: reloadRequested()
     case .configurationRead(let reload): configurationRead(reload)
@@ -178,6 +179,7 @@ public struct SupervisorCore: Sendable {
     for job in jobs.values {
       deadlines.append(job.listener?.nextDeadline)
       deadlines.append(job.teardown?.nextSignalAt)
+      deadlines.append(job.dispatchDue)
     }
     deadlines += hooks.values.map(\.teardown.nextSignalAt)
     switch stage {
@@ -279,6 +281,7 @@ public struct SupervisorCore: Sendable {
     serve(.uplink, at: now)
     serve(.listener(.specs), at: now)
     for id in dueJobs(at: now) {
+      serveDispatch(id, at: now)
       guard let job = jobs[id] else { continue }
       if let due = job.listener?.nextDeadline, due <= now { serve(.listener(.job(id)), at: now) }
       if let due = job.teardown?.nextSignalAt, due <= now,
@@ -292,7 +295,9 @@ public struct SupervisorCore: Sendable {
 
   private func dueJobs(at now: Instant) -> [JobID] {
     jobs.filter { _, job in
-      [job.listener?.nextDeadline, job.teardown?.nextSignalAt].contains { $0.map { $0 <= now } ?? false }
+      [job.listener?.nextDeadline, job.teardown?.nextSignalAt, job.dispatchDue].contains {
+        $0.map { $0 <= now } ?? false
+      }
     }
     .keys.sorted()
   }

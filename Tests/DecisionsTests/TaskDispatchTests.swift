@@ -1,0 +1,176 @@
+import Messages
+import Testing
+
+@testable import Decisions
+
+/// Jobs that are tasks in a Celery queue.
+@Suite struct TaskDispatchTests {
+  private let tasks = TaskSettings(queueSeconds: 60)
+  private let away = CommandExit(code: ExitCode.temporary, signal: nil, stderrTail: Array("no broker\n".utf8))
+  private let done = CommandExit(code: 0, signal: nil)
+  private let record = SupervisorUnderTest.command
+
+  private func dispatching(_ supervisor: inout SupervisorUnderTest) {
+    let asked = supervisor.uplink(.dispatch(job(1), body: [1], beginBy: 5))
+    #expect(asked == [.spawnCommand(job(1), body: [1], beginBy: 5)])
+    #expect(supervisor.does(.commandStarted(job(1), record)).isEmpty)
+  }
+
+  // MARK: The Supervisor
+
+  @Test func itIsStartedOnceTheTaskIsInTheQueue() {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    dispatching(&supervisor)
+    #expect(supervisor.does(.commandExited(job(1), done)) == [.toUplink(.commandStarted(job(1), record))])
+  }
+
+  @Test func aBrokerThatIsAwayIsAskedAgainByUplinkAfterAWhile() {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    for _ in 0..<20 {
+      dispatching(&supervisor)
+      #expect(supervisor.does(.commandExited(job(1), away)).isEmpty)
+      // Full jitter: within the cap, and told once.
+      #expect(
+        supervisor.passAnswering(31).filter { $0 == .toUplink(.dispatchDelayed(job(1), reason: "no broker")) }.count
+          == 1)
+    }
+  }
+
+  @Test(arguments: [CommandExit(code: nil, signal: 9), CommandExit(code: 70, signal: nil)])
+  func whatDiesOnTheWayIsDoneAgain(_ exit: CommandExit) {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    dispatching(&supervisor)
+    #expect(supervisor.does(.commandExited(job(1), exit)).isEmpty)
+    let reason = "what puts it there \(exit)"
+    #expect(supervisor.passAnswering(31).contains(.toUplink(.dispatchDelayed(job(1), reason: reason))))
+  }
+
+  @Test func whatCanNeverBeATaskFailsTheJob() {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    dispatching(&supervisor)
+    let exit = CommandExit(code: ExitCode.data, signal: nil, stderrTail: Array("no request".utf8))
+    #expect(supervisor.does(.commandExited(job(1), exit)) == [.toUplink(.dispatchFailed(job(1), reason: "no request"))])
+  }
+
+  @Test func oneThatHangsIsKilledAndDoneAgain() {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    dispatching(&supervisor)
+    #expect(supervisor.passAnswering(59).signals.isEmpty)
+    #expect(supervisor.passAnswering(2).signals == [.signalCommand(job(1), signal: 9)])
+    supervisor.does(.commandExited(job(1), CommandExit(code: nil, signal: 9)))
+    #expect(supervisor.passAnswering(31).contains { if case .toUplink(.dispatchDelayed) = $0 { true } else { false } })
+  }
+
+  @Test func aNewUplinkHearsOfItOnlyWhatIsSo() {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    dispatching(&supervisor)
+    let open = UplinkToSupervisor.openJob(OpenJob(job: job(1), phase: .dispatching))
+    func knowledge(_ supervisor: inout SupervisorUnderTest) -> [SupervisorCore.Action] {
+      supervisor.uplink(open).filter { if case .toUplink(.listenerReady) = $0 { false } else { true } }
+    }
+    // On its way: it will be told how it ends.
+    #expect(knowledge(&supervisor) == [.toUplink(.commandKnowledge(job(1), .started))])
+    supervisor.does(.commandExited(job(1), away))
+    #expect(knowledge(&supervisor).isEmpty)
+    _ = supervisor.passAnswering(31)
+    #expect(knowledge(&supervisor) == [.toUplink(.commandKnowledge(job(1), .neverStarted))])
+    dispatching(&supervisor)
+    supervisor.does(.commandExited(job(1), done))
+    #expect(
+      knowledge(&supervisor) == [
+        .toUplink(.commandKnowledge(job(1), .started)), .toUplink(.commandStarted(job(1), record)),
+      ])
+  }
+
+  @Test func aNewSupervisorAsksAgainForWhatIsNotKnownToBeInTheQueue() {
+    var supervisor = SupervisorUnderTest.ready(tasks: tasks)
+    let unsure = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching)))
+    #expect(unsure.contains(.toUplink(.commandKnowledge(job(1), .neverStarted))))
+    dispatching(&supervisor)
+    let sure = supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .dispatching, command: record)))
+    #expect(sure.contains(.toUplink(.commandKnowledge(job(2), .unknown))))
+    #expect(supervisor.uplink(.dispatch(job(2), body: [], beginBy: 0)).isEmpty)
+  }
+
+  @Test func aStopEndsItWithoutAnotherAttempt() {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    dispatching(&supervisor)
+    #expect(supervisor.does(.stopRequested).signals == [.signalCommand(job(1), signal: 15)])
+    let ended = supervisor.does(.commandExited(job(1), CommandExit(code: nil, signal: 15)))
+    #expect(!ended.contains { if case .toUplink(.dispatchFailed) = $0 { true } else { false } })
+    // Nor does one that the stop has overtaken fail the job.
+    #expect(supervisor.uplink(.dispatch(job(1), body: [], beginBy: 0)).isEmpty)
+  }
+
+  @Test func thatATaskHasFailedGoesTheWayOfAnExitUntilItIsStored() {
+    var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
+    let exit = CommandExit(code: 1, signal: nil, stderrTail: Array("ValueError".utf8), taskState: "FAILURE")
+    dispatching(&supervisor)
+    // Found while its dispatch is still under way: found again later.
+    #expect(supervisor.uplink(.taskEnded(job(1), exit)).isEmpty)
+    supervisor.does(.commandExited(job(1), done))
+    #expect(supervisor.uplink(.taskEnded(job(1), exit)) == [.toListener(.job(job(1)), .commandExited(exit))])
+    #expect(supervisor.uplink(.taskEnded(job(1), exit)).isEmpty)
+    supervisor.exits(.listener(.job(job(1))), .signal(9))
+    let told = supervisor.listener(.job(job(1)), .ready)
+    #expect(told.contains(.toListener(.job(job(1)), .commandExited(exit))))
+  }
+
+  // MARK: Uplink
+
+  private func uplink() -> UplinkUnderTest {
+    var settings = UplinkSettings.test(launcher: true)
+    settings.tasks = tasks
+    let uplink = UplinkUnderTest(settings)
+    uplink.run(job(1), limitSeconds: 100)
+    return uplink
+  }
+
+  private func terminal(_ actions: [UplinkCore.Action]) -> String? {
+    for case .commit(_, then: .ownTerminal(let entry)) in actions {
+      return entry.metadata.map { String(decoding: $0, as: UTF8.self) }
+    }
+    return nil
+  }
+
+  @Test func aDelayedDispatchIsRepeatedUntilNoWorkerCouldEndInTime() {
+    let uplink = uplink()
+    let grace = Double(uplink.settings.graceSeconds) + 60
+    #expect(uplink.dispatched.count == 1)
+    uplink.pass(grace - 1)
+    uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker"))
+    uplink.settle()
+    #expect(uplink.dispatched.count == 2)
+    uplink.pass(1)
+    #expect(terminal(uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker"))) == nil)
+    let text = terminal(uplink.settleOne())
+    #expect(text?.contains("its task could not be put into the queue in time: no broker") == true)
+    uplink.settle()
+    #expect(uplink.dispatched.count == 2)
+    #expect(uplink.record.statuses(of: job(1)) == [.received, .hordeFailed])
+    // Late words change nothing.
+    #expect(uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker")).effects.isEmpty)
+  }
+
+  @Test func theDeadlineAllowsForTheQueue() {
+    let uplink = uplink()
+    uplink.pass(Double(uplink.settings.graceSeconds) + 60 + 99)
+    uplink.does(.timeReached)
+    uplink.settle()
+    #expect(uplink.record.statuses(of: job(1)) == [.received])
+    uplink.pass(1)
+    uplink.does(.timeReached)
+    uplink.settle()
+    #expect(uplink.record.statuses(of: job(1)) == [.received, .hordeFailed])
+  }
+
+  @Test func aFailedTaskEndsItsJobWithItsError() {
+    let uplink = uplink()
+    let exit = CommandExit(code: 1, signal: nil, stderrTail: Array("ValueError: no".utf8), taskState: "FAILURE")
+    uplink.listener(1, .commandExited(exit))
+    uplink.settle()
+    let last = uplink.record.updates.first { $0.entry.status == .hordeFailed }?.entry.metadata
+    let text = String(decoding: last ?? [], as: UTF8.self)
+    #expect(text.contains("the job's task ended as FAILURE without a terminal status: ValueError: no"))
+  }
+}
