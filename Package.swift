@@ -64,7 +64,7 @@ let package = Package(
     .target(name: "MessagePack", dependencies: ["CMessagePack"], swiftSettings: ordered),
     .target(name: "Messages", dependencies: ["MessagePack"], swiftSettings: ordered),
     .target(name: "JSON", swiftSettings: ordered),
-    .target(name: "Redis", swiftSettings: ordered),
+    .target(name: "Redis", dependencies: ["Messages"], swiftSettings: ordered),
     .target(name: "RedisReading", dependencies: ["CHiredis", "Redis"], swiftSettings: ordered),
     .target(name: "StatusUpdates", dependencies: ["JSON", "MessagePack", "Messages"], swiftSettings: ordered),
     .target(

@@ -134,15 +134,3 @@ struct RedisLink<Expected: Sendable>: Sendable {
     }
   }
 }
-
-extension RedisServer {
-  /// What is said first on each connection.
-  var greeting: [RedisCommand] {
-    var commands: [RedisCommand] = []
-    if let password {
-      commands.append(username.map { RedisCommand("AUTH", $0, password) } ?? RedisCommand("AUTH", password))
-    }
-    if database != 0 { commands.append(RedisCommand("SELECT", "\(database)")) }
-    return commands
-  }
-}
