@@ -47,7 +47,7 @@ public final class RedisReader {
     }
     defer { freeReplyObject(raw) }
     fed = 0
-    return Self.reply(raw.assumingMemoryBound(to: redisReply.self).pointee)
+    return RedisReply(raw.assumingMemoryBound(to: redisReply.self).pointee)
   }
 
   private var failure: RedisProtocolError {
@@ -55,22 +55,5 @@ public final class RedisReader {
       String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     }
     return RedisProtocolError(description: text)
-  }
-
-  /// hiredis nests no deeper than seven arrays, which bounds this.
-  private static func reply(_ raw: redisReply) -> RedisReply {
-    func bytes() -> [UInt8] {
-      guard let text = raw.str else { return [] }
-      return UnsafeRawBufferPointer(start: text, count: Int(raw.len)).map { $0 }
-    }
-    switch raw.type {
-    case REDIS_REPLY_STRING: return .bytes(bytes())
-    case REDIS_REPLY_STATUS: return .status(String(decoding: bytes(), as: UTF8.self))
-    case REDIS_REPLY_ERROR: return .error(String(decoding: bytes(), as: UTF8.self))
-    case REDIS_REPLY_INTEGER: return .integer(raw.integer)
-    case REDIS_REPLY_ARRAY:
-      return .array((0..<Int(raw.elements)).map { raw.element?[$0].map { reply($0.pointee) } ?? .null })
-    default: return .null
-    }
   }
 }
