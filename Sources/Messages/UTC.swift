@@ -1,9 +1,10 @@
 import Glibc
 
-/// Points in time for people and scripts.
-enum UTC {
+/// Points in time for people, scripts and other programs.
+public enum UTC {
   /// As in 2026-11-24T10:30:00Z (RFC 3339).
-  static func text(milliseconds: Int) -> String {
+  /// - Parameter milliseconds: since 1970; what is left of a second is dropped.
+  public static func text(milliseconds: Int) -> String {
     var seconds = time_t(milliseconds / 1000)
     var parts = tm()
     guard gmtime_r(&seconds, &parts) != nil else { return "\(milliseconds)" }
