@@ -21,4 +21,11 @@ public enum RedisReply: Sendable, Hashable {
   public var integer: Int64? {
     if case .integer(let value) = self { value } else { nil }
   }
+
+  /// The server's words when it is an error, without what the server repeats of the command: that may be a password.
+  public var refusal: String? {
+    guard case .error(let text) = self else { return nil }
+    // ERR unknown command 'AUTH', with args beginning with: ...
+    return text.hasPrefix("ERR unknown command") ? String(text.prefix { $0 != "," }) : text
+  }
 }

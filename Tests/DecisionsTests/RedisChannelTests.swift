@@ -276,6 +276,15 @@ import Testing
     #expect(pair.log.last?.contains("heard again") == true)
   }
 
+  /// As a server does whose AUTH has another name.
+  @Test func aPasswordThatTheServerRepeatsIsNotSaid() {
+    var pair = Pair(.core, password: "pw")
+    pair.server.refuses = ("ERR unknown command 'AUTH', with args beginning with: 'pw' ", 3)
+    pair.start()
+    #expect(pair.log.contains { $0.contains("ERR unknown command 'AUTH'") })
+    #expect(!pair.log.contains { $0.contains("pw") })
+  }
+
   @Test(arguments: RedisLayer.allCases)
   func aServerThatFallsSilentIsLeft(layer: RedisLayer) {
     var pair = Pair(layer)

@@ -218,8 +218,8 @@ public struct RedisChannel: Sendable {
       return self.pushed(link, pushed.kind, pushed.rest, at: now)
     }
     let (expected, greeted) = withLink(link) { $0.replied(at: now) }
-    if case .error(let text) = reply, !isHarmless(expected) {
-      return drop(link, "it says \(text)", at: now)
+    if let refusal = reply.refusal, !isHarmless(expected) {
+      return drop(link, "it says \(refusal)", at: now)
     }
     if greeted { return self.greeted(link, at: now) }
     guard let expected else { return }
@@ -254,7 +254,7 @@ public struct RedisChannel: Sendable {
   private mutating func doWithoutTracking(_ reply: RedisReply) {
     guard mayTrack else { return }
     mayTrack = false
-    let why = if case .error(let text) = reply { text } else { "an answer that was not expected" }
+    let why = reply.refusal ?? "an answer that was not expected"
     actions.append(
       .log(.notice, "\(settings.server) does not tell of changes (\(why)); the channel is read four times a second"))
   }
