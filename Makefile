@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SWIFT ?= swift
 
-programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelinkctl
+programs = hordelink-supervisor hordelink-uplink hordelink-listener hordelink-dispatch-celery hordelinkctl
 # Where the programs to install lie.
 BUILD ?= .build/release
 # /etc for what belongs to the system; a prefix of its own has its own.

@@ -33,6 +33,7 @@ let package = Package(
     .executable(name: "hordelink-supervisor", targets: ["Supervisor"]),
     .executable(name: "hordelink-uplink", targets: ["Uplink"]),
     .executable(name: "hordelink-listener", targets: ["Listener"]),
+    .executable(name: "hordelink-dispatch-celery", targets: ["DispatchCelery"]),
     .executable(name: "hordelinkctl", targets: ["ControlProgram"]),
     .executable(name: "hordelink-dev-facilitator", targets: ["DevFacilitatorProgram"]),
     .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
@@ -77,6 +78,8 @@ let package = Package(
     .target(
       name: "Facilitator", dependencies: ["Identity", "JSON", "Messages", "StatusUpdates"],
       swiftSettings: strict),
+    .target(
+      name: "CeleryMessages", dependencies: ["Facilitator", "JSON", "Messages", "Redis"], swiftSettings: strict),
 
     // What acts.
     .target(name: "Platform", dependencies: ["CLinux", "Messages"], swiftSettings: ordered),
@@ -124,6 +127,10 @@ let package = Package(
       exclude: ["functions.order"],
       swiftSettings: ordered,
       linkerSettings: staticProgram),
+    .executableTarget(
+      name: "DispatchCelery",
+      dependencies: ["CHiredis", "CeleryMessages", "Messages", "Platform", "Redis", "RedisReading"],
+      swiftSettings: strict, linkerSettings: withRuntime),
     .target(
       name: "Control",
       dependencies: [

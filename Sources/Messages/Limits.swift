@@ -4,6 +4,8 @@ public enum Limits {
   public static let facilitatorFrameBytes = 16 << 20
   /// The largest frame on a control socket, in bytes: a job request and a little more.
   public static let controlFrameBytes = facilitatorFrameBytes + 65_536
+  /// The largest order to a task dispatcher, in bytes: the largest job request, or several small arguments, and the rest.
+  public static let taskOrderBytes = 2 * facilitatorFrameBytes
   /// What a frame between a Listener and Uplink may have beyond a worker's frame, in bytes.
   public static let updateOverheadBytes = 65_536
   /// How much of a command's stderr is kept for the details of its failure, in bytes.

@@ -14,7 +14,7 @@ import Testing
       print("skipped: apt's handling of the package: it takes root and mmdebstrap")
       return
     }
-    let packages = "systemd,libmsgpackc2,libsodium23,libsqlite3-0,libsystemd0,libstdc++6,ca-certificates"
+    let packages = "systemd,libhiredis0.14,libmsgpackc2,libsodium23,libsqlite3-0,libsystemd0,libstdc++6,ca-certificates"
     let made = try Command.run(
       ["/usr/bin/mmdebstrap", "--variant=apt", "--quiet", "--include=\(packages)", "bookworm", tree],
       milliseconds: 300_000)
