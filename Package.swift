@@ -73,6 +73,7 @@ let package = Package(
       dependencies: [
         "JSON", "Messages", "Redis", "StatusUpdates",
         .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "HeapModule", package: "swift-collections"),
       ], swiftSettings: ordered),
     .target(name: "Identity", dependencies: ["CSodium"], swiftSettings: strict),
     .target(
@@ -107,8 +108,8 @@ let package = Package(
     .executableTarget(
       name: "Uplink",
       dependencies: [
-        "Decisions", "Facilitator", "Failpoints", "Identity", "JSON", "Journal", "Messages", "Platform",
-        "StatusUpdates", "Store",
+        "Decisions", "Facilitator", "Failpoints", "Identity", "JSON", "Journal", "Messages", "Platform", "Redis",
+        "RedisReading", "StatusUpdates", "Store",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),

@@ -84,34 +84,54 @@ public struct CommandExit: MessagePart, Hashable {
   public var code: Int32?
   /// The signal that ended it, or nil.
   public var signal: Int32?
-  /// The last of what it wrote to stderr, at most `Limits.stderrTailBytes`.
+  /// The last of what it wrote to stderr, or of a task's traceback, at most `Limits.stderrTailBytes`.
   public var stderrTail: [UInt8]
-  /// It was a task in a Celery queue, which has this state, as in `FAILURE`; then `stderrTail` is its error.
-  public var taskState: String?
+  /// What a worker said of it, if it was a task in a Celery queue.
+  public var task: TaskEnd?
 
-  public init(code: Int32?, signal: Int32?, stderrTail: [UInt8] = [], taskState: String? = nil) {
+  public init(code: Int32?, signal: Int32?, stderrTail: [UInt8] = [], task: TaskEnd? = nil) {
     self.code = code
     self.signal = signal
     self.stderrTail = stderrTail
-    self.taskState = taskState
+    self.task = task
   }
 
   public var fields: [MessagePackValue] {
-    [.optional(code.map(Int.init)), .optional(signal.map(Int.init)), .binary(stderrTail), .optional(taskState)]
+    [.optional(code.map(Int.init)), .optional(signal.map(Int.init)), .binary(stderrTail), task?.value ?? .null]
   }
 
   public init(fields: inout FieldReader) throws(FrameError) {
     code = try fields.optional("code") { Int($0).flatMap(Int32.init(exactly:)) }
     signal = try fields.optional("signal") { Int($0).flatMap(Int32.init(exactly:)) }
     stderrTail = try fields.bytes("stderr")
-    taskState = try fields.optional("task state") { String($0) }
+    task = try fields.optionalPart("task")
+  }
+}
+
+/// How a Celery task ended that did not end well.
+public struct TaskEnd: MessagePart, Hashable {
+  /// FAILURE, for one.
+  public var state: String
+  /// The exception's type and what it says, cut.
+  public var error: String
+
+  public init(state: String, error: String) {
+    self.state = state
+    self.error = error
+  }
+
+  public var fields: [MessagePackValue] { [.string(state), .string(error)] }
+
+  public init(fields: inout FieldReader) throws(FrameError) {
+    state = try fields.string("state")
+    error = try fields.string("error")
   }
 }
 
 extension CommandExit: CustomStringConvertible {
   /// As in "exited with code 1".
   public var description: String {
-    if let taskState { return "ended as \(taskState)" }
+    if let task { return "ended as \(task.state)" }
     return signal.map { "was ended by signal \($0)" } ?? "exited with code \(code ?? 0)"
   }
 }

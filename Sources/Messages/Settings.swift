@@ -35,6 +35,8 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var tasks: TaskSettings?
   /// How long the outbox may drain when the service stops, in seconds.
   public var drainSeconds: Int
+  /// There is a hook for stored updates.
+  public var hasStatusHook: Bool
   /// There is a hook for cheat reports.
   public var hasCheatHook: Bool
   /// Where the figures are served over HTTP; nil means nowhere.
@@ -48,7 +50,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
     maxRows: Int = 2_000_000, maxBytes: Int = 8 << 30, maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false,
     tasks: TaskSettings? = nil, drainSeconds: Int = 30,
-    hasCheatHook: Bool = false, metrics: ListenSettings? = nil
+    hasStatusHook: Bool = false, hasCheatHook: Bool = false, metrics: ListenSettings? = nil
   ) {
     self.stateDirectory = stateDirectory
     self.secure = secure
@@ -70,6 +72,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     self.commandIsLauncher = commandIsLauncher
     self.tasks = tasks
     self.drainSeconds = drainSeconds
+    self.hasStatusHook = hasStatusHook
     self.hasCheatHook = hasCheatHook
     self.metrics = metrics
   }
@@ -80,7 +83,8 @@ public struct UplinkSettings: MessagePart, Hashable {
       proxy.map { $0.value } ?? .null, .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
       .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxRows), .int(maxBytes),
       .int(maxFrameBytes),
-      .bool(commandIsLauncher), tasks?.value ?? .null, .int(drainSeconds), .bool(hasCheatHook), metrics?.value ?? .null,
+      .bool(commandIsLauncher), tasks?.value ?? .null, .int(drainSeconds), .bool(hasStatusHook), .bool(hasCheatHook),
+      metrics?.value ?? .null,
       .bool(refuseJobs),
     ]
   }
@@ -106,6 +110,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     commandIsLauncher = try fields.bool("launcher")
     tasks = try fields.optionalPart("tasks")
     drainSeconds = try fields.int("drain seconds")
+    hasStatusHook = try fields.bool("status hook")
     hasCheatHook = try fields.bool("cheat hook")
     metrics = try fields.optionalPart("metrics")
     refuseJobs = try fields.bool("refuse jobs")

@@ -20,8 +20,8 @@ public enum SupervisorToUplink: Message {
   case stop(StopStep)
   /// A question from hordelinkctl, answered by `report` with the same number.
   case query(UInt64, UplinkQuery)
-  /// The hook of that number has ended; nil when it could not be started.
-  case hookExited(UInt64, CommandExit?)
+  /// A run of a hook has ended, which got everything up to the number `last`; nil when it could not be started.
+  case hookExited(HookRun, last: UInt64, CommandExit?)
   /// Go on with these settings, and read the hotkey's file and the certificates again. Answered by `reloaded`.
   case reload(UplinkSettings)
   /// Take no new jobs, or take them again.
@@ -59,7 +59,7 @@ public enum SupervisorToUplink: Message {
     case .dispatchFailed(let job, let reason), .dispatchDelayed(let job, let reason): [.job(job), .string(reason)]
     case .stop(let step): [.int(Int64(step.rawValue))]
     case .query(let number, let query): [.number(number), query.value]
-    case .hookExited(let number, let exit): [.number(number), exit?.value ?? .null]
+    case .hookExited(let run, let last, let exit): [run.value, .number(last), exit?.value ?? .null]
     case .reload(let settings): [settings.value]
     case .refuseJobs(let refuse): [.bool(refuse)]
     case .restarts(let restarts): [restarts.value]
@@ -79,7 +79,9 @@ public enum SupervisorToUplink: Message {
     case 7: self = .stop(try fields.next("step") { $0.raw(StopStep.init(rawValue:)) })
     case 8:
       self = .query(try fields.uint("number"), try fields.part("query"))
-    case 9: self = .hookExited(try fields.uint("number"), try fields.optionalPart("exit"))
+    case 9:
+      self = .hookExited(
+        try fields.part("run"), last: try fields.uint("last"), try fields.optionalPart("exit"))
     case 10: self = .reload(try fields.part("settings"))
     case 11: self = .refuseJobs(try fields.bool("refuse"))
     case 12: self = .restarts(try fields.part("restarts"))
@@ -116,9 +118,9 @@ public enum UplinkToSupervisor: Message {
   case stopped(StopStep)
   /// The answer to a query.
   case report(UInt64, UplinkReport)
-  /// Run the hook for cheat reports with this on its standard input. Asked again for the same number while it
-  /// runs, nothing is started.
-  case runHook(UInt64, body: [UInt8])
+  /// Run a hook with these, whose last has the number `last`. Asked again for the same run while it goes on, nothing is
+  /// started.
+  case runHook(HookRun, last: UInt64, [TaskOrder.Task])
   /// What became of a reload: nil when it is in effect, or why it changes nothing.
   case reloaded(problem: String?)
 
@@ -154,7 +156,7 @@ public enum UplinkToSupervisor: Message {
     case .state(let state): [state.value]
     case .stopped(let step): [.int(Int64(step.rawValue))]
     case .report(let number, let report): [.number(number), report.value]
-    case .runHook(let number, let body): [.number(number), .binary(body)]
+    case .runHook(let run, let last, let items): [run.value, .number(last), .array(items.map(\.value))]
     case .reloaded(let problem): [.optional(problem)]
     }
   }
@@ -176,7 +178,8 @@ public enum UplinkToSupervisor: Message {
     case 9: self = .state(try fields.part("state"))
     case 10: self = .stopped(try fields.next("step") { $0.raw(StopStep.init(rawValue:)) })
     case 11: self = .report(try fields.uint("number"), try fields.part("report"))
-    case 12: self = .runHook(try fields.uint("number"), body: try fields.bytes("body"))
+    case 12:
+      self = .runHook(try fields.part("run"), last: try fields.uint("last"), try fields.parts("items"))
     case 13: self = .reloaded(problem: try fields.optional("problem") { String($0) })
     case 14: self = .taskEnded(try fields.job("job"), try fields.part("exit"))
     default: throw .unknownKind(kind, conversation: Self.conversation)

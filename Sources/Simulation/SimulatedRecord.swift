@@ -67,7 +67,7 @@ struct SimulatedRecord {
     case .revive(let id): set(id, from: .dead, to: .waiting)
     case .dropDead(let id, _): set(id, from: .dead, to: .dropped)
     case .close(let job, _): jobs[job]?.phase = .closed
-    case .putSpecs, .dropSpecs, .insertCheat, .dropCheat, .clearRestored: break
+    case .putSpecs, .dropSpecs, .insertCheat, .dropCheat, .insertForHook, .dropForHook, .clearRestored: break
     }
   }
 

@@ -147,7 +147,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
       events.append(.commandFailed(job, reason: "no memory"))
       return
     }
-    world.started(job)
+    if world.settings.tasks == nil { world.started(job) }
     let command = SimulatedCommand(world, job: job)
     commands[job] = command
     world.commands.append(command)

@@ -134,7 +134,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       facilitator?.line.closeByClient()
       facilitator = nil
     case .authenticate: facilitator?.line.up.send(.authenticate)
-    case .heartbeat, .sendSpecs: break
+    case .heartbeat, .sendSpecs, .connectResults, .disconnectResults, .sendResults, .loadForHook: break
     case .ping(let number): facilitator?.line.up.send(.ping(number))
     case .send(let job, let status, _):
       if world.record.jobs[job] != nil, !world.record.holds(job, status) {

@@ -109,7 +109,9 @@ final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
     self.job = job
     ignoresTermination = world.chance(5)
     super.init(world)
-    if world.settings.commandIsLauncher {
+    if world.settings.tasks != nil {
+      dispatch()
+    } else if world.settings.commandIsLauncher {
       let fails = world.chance(10)
       if !fails { world.workers.append(SimulatedWorker(world, job: job) { _ in }) }
       world.after(world.latency() * 10) { [weak self] in self?.end(.code(fails ? 1 : 0)) }
@@ -123,6 +125,21 @@ final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
       self.worker = worker
       world.workers.append(worker)
       if world.chance(10) { world.after(world.latency() * 200) { [weak self] in self?.end(.signal(11)) } }
+    }
+  }
+
+  /// Puts the job's task into the queue, unless the broker remembers it; or the broker is away; or it dies on the way, before
+  /// or after that.
+  private func dispatch() {
+    let isAway = world.chance(4)
+    let dies = world.chance(8)
+    let hangs = world.chance(50)
+    world.after(world.latency() * 10) { [weak self] in
+      guard let self, !hangs else { return }
+      if dies, world.chance(2) { return end(.signal(9)) }
+      guard !isAway else { return end(.code(75)) }
+      if world.brokerTakes(job) { world.workers.append(SimulatedWorker(world, job: job) { _ in }) }
+      end(dies ? .signal(9) : .code(0))
     }
   }
 

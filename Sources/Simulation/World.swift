@@ -77,13 +77,15 @@ final class World {
     killsGroup = .random(using: &random)
     storesSockets = killsGroup && .random(using: &random)
     let isTight = Int.random(in: 0..<3, using: &random) == 0
+    let isLauncher = Bool.random(using: &random)
     settings = UplinkSettings(
       stateDirectory: "/s", secure: false, host: "h", port: 1, path: "/", hotkeyFile: "/k", trustedSigners: [],
       graceSeconds: 50, maxOpenJobs: .random(in: 2...6, using: &random), window: .random(in: 1...8, using: &random),
       maxRows: isTight ? .random(in: 6...16, using: &random) : 1000, maxBytes: 1 << 30,
       // With the smallest a Listener reads no further after two updates that are not stored.
       maxFrameBytes: .random(using: &random) ? 64 : 1 << 20,
-      commandIsLauncher: .random(using: &random), drainSeconds: 5)
+      commandIsLauncher: isLauncher,
+      tasks: isLauncher && .random(using: &random) ? TaskSettings(queueSeconds: 20) : nil, drainSeconds: 5)
   }
 
   // MARK: Time and chance
@@ -141,6 +143,13 @@ final class World {
 
   func sent(_ job: JobID, _ status: JobStatus) { sends[.init(job: job, status: status), default: 0] += 1 }
   func sends(_ job: JobID, _ status: JobStatus) -> Int { sends[.init(job: job, status: status)] ?? 0 }
+
+  /// Whether a job's task is new to the broker, which remembers all it was given.
+  func brokerTakes(_ job: JobID) -> Bool {
+    guard !startedJobs.contains(job) else { return false }
+    started(job)
+    return true
+  }
 
   func started(_ job: JobID) {
     if !startedJobs.insert(job).inserted { fail("the command of \(job) is started twice") }

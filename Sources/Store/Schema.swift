@@ -10,7 +10,8 @@ enum Schema {
   /// `status` and `phase` hold the raw values of JobStatus and JobPhase; times are milliseconds since 1970, but
   /// deadline_boot, which is nanoseconds since the boot `deadline_boot_id`. `state` of an update: 0 waits for the
   /// facilitator, 1 accepted by it, 2 dead letter, 3 dropped by a person. `expired` jobs have no updates any more but
-  /// dead letters. `meta` has the key `restored` in a backup.
+  /// dead letters. `meta` has the key `restored` in a backup. `for_hook` holds the updates that wait for
+  /// on_status_update, whatever becomes of them elsewhere, with the numbers they have in `updates`.
   static let migrations = [
     """
     CREATE TABLE jobs (
@@ -82,6 +83,15 @@ enum Schema {
       SELECT id, coalesce(settled_at, stored_at), error FROM updates WHERE error IS NOT NULL;
     ALTER TABLE updates DROP COLUMN error;
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE for_hook (
+      id INTEGER PRIMARY KEY,
+      job TEXT NOT NULL,
+      status INTEGER NOT NULL,
+      stored_at INTEGER NOT NULL,
+      metadata BLOB
+    ) STRICT;
     """,
   ]
 

@@ -74,22 +74,29 @@ public final class Store {
       "jobs.phase >= 2 AND exit_stored = 0 AND command_pid IS NOT NULL AND command_boot_id = ? AND ended_at > ?",
       [.text(bootID), .integer((recently - .seconds(Self.leftoverSeconds)).milliseconds)]
     ).filter { !known.contains($0.job) }
-    let (queued, queuedBytes) = try totals("state = 0")
-    let (dead, deadBytes) = try totals("state = 2")
+    let (queued, queuedBytes) = try totals(of: "updates", "state = 0")
+    let (dead, deadBytes) = try totals(of: "updates", "state = 2")
+    let (forHook, bytesForHook) = try totals(of: "for_hook")
     return StoredState(
-      jobs: jobs, nextUpdate: UpdateID(try number("SELECT coalesce(max(id), 0) + 1 FROM updates")),
+      jobs: jobs,
+      nextUpdate: UpdateID(
+        // What waits for the hook may be the newest there is when the updates of its job have been forgotten.
+        try number(
+          "SELECT max((SELECT coalesce(max(id), 0) FROM updates), (SELECT coalesce(max(id), 0) FROM for_hook)) + 1")),
       queued: queued, dead: dead, bytes: queuedBytes + deadBytes,
       isRestored: try number("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'restored')") != 0,
-      specs: try specs(), cheats: try cheats())
+      specs: try specs(), cheats: try cheats(), forHook: forHook, bytesForHook: bytesForHook)
   }
 
   /// For how long a command that was left running is looked for.
   private static let leftoverSeconds = 86_400
 
   /// How many updates there are in that state, and what they take.
-  private func totals(_ condition: String) throws(StoreError) -> (rows: Int, bytes: Int) {
+  private func totals(
+    of table: String, _ condition: String = "true"
+  ) throws(StoreError) -> (rows: Int, bytes: Int) {
     let row = try database.statement(
-      "SELECT count(*), coalesce(sum(coalesce(length(metadata), 0)), 0) FROM updates WHERE \(condition)")
+      "SELECT count(*), coalesce(sum(coalesce(length(metadata), 0)), 0) FROM \(table) WHERE \(condition)")
     defer { row.reset() }
     guard try row.step() else { return (0, 0) }
     let rows = Int(row.integer(0))
@@ -176,11 +183,26 @@ public final class Store {
   public func waiting(
     after id: UpdateID, limit: Int, bytes: Int
   ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
-    let rows = try database.statement(
+    try entries(
       """
-      SELECT updates.id, uuid, status, metadata, attempts, stored_at FROM updates JOIN jobs ON jobs.id = updates.job
+      SELECT updates.id, uuid, status, metadata, stored_at, attempts FROM updates JOIN jobs ON jobs.id = updates.job
       WHERE state = 0 AND updates.id > ? ORDER BY updates.id LIMIT ?
-      """)
+      """, after: id, limit: limit, bytes: bytes)
+  }
+
+  /// The same of the updates that wait for the hook.
+  public func waitingForHook(
+    after id: UpdateID, limit: Int, bytes: Int
+  ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
+    try entries(
+      "SELECT id, job, status, metadata, stored_at, 0 FROM for_hook WHERE id > ? ORDER BY id LIMIT ?", after: id,
+      limit: limit, bytes: bytes)
+  }
+
+  private func entries(
+    _ sql: String, after id: UpdateID, limit: Int, bytes: Int
+  ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
+    let rows = try database.statement(sql)
     defer { rows.reset() }
     try rows.bind([.integer(id.number), .integer(Int64(limit) + 1)])
     var entries: [OutboxEntry] = []
@@ -194,7 +216,7 @@ public final class Store {
       entries.append(
         OutboxEntry(
           id: UpdateID(rows.integer(0)), job: job, status: status, metadata: metadata,
-          storedAt: WallTime(milliseconds: rows.integer(5)), attempts: Int(rows.integer(4))))
+          storedAt: WallTime(milliseconds: rows.integer(4)), attempts: Int(rows.integer(5))))
     }
     return (entries, false)
   }

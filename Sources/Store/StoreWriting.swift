@@ -20,6 +20,13 @@ extension Store {
         VALUES (?, (SELECT id FROM jobs WHERE uuid = ?), ?, ?, ?)
         """, .integer(entry.id.number), .text(entry.job.description), .integer(Int64(entry.status.rawValue)),
         .integer(entry.storedAt.milliseconds), SQLValue(entry.metadata))
+    case .insertForHook(let entry):
+      try database.run(
+        "INSERT INTO for_hook (id, job, status, stored_at, metadata) VALUES (?, ?, ?, ?, ?)", .integer(entry.id.number),
+        .text(entry.job.description), .integer(Int64(entry.status.rawValue)), .integer(entry.storedAt.milliseconds),
+        SQLValue(entry.metadata))
+    case .dropForHook(let ids):
+      for id in ids { try database.run("DELETE FROM for_hook WHERE id = ?", .integer(id.number)) }
     case .setDispatching(let job, let deadline):
       try database.run(
         """

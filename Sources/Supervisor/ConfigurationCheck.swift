@@ -25,6 +25,7 @@ extension UplinkSettings {
       commandIsLauncher: configuration.dispatch.startsElsewhere,
       tasks: TaskSettings(configuration.dispatch),
       drainSeconds: configuration.stopping.drainSeconds,
+      hasStatusHook: configuration.hooks.onStatusUpdate != nil,
       hasCheatHook: configuration.hooks.onCheated != nil,
       metrics: configuration.metrics.map { ListenSettings(host: $0.listen.host, port: $0.listen.port) })
   }
@@ -33,6 +34,15 @@ extension UplinkSettings {
 extension Configuration.Dispatch {
   /// What is started here has only started the job elsewhere when it ends.
   var startsElsewhere: Bool { kind == .celery || commandIs == .launcher }
+}
+
+extension Configuration.Hooks {
+  subscript(hook: Hook) -> Configuration.Hook? {
+    switch hook {
+    case .statusUpdate: onStatusUpdate
+    case .cheated: onCheated
+    }
+  }
 }
 
 extension TaskSettings {
@@ -46,6 +56,16 @@ extension TaskSettings {
 extension TaskOrder {
   /// What the broker remembers beyond the time in which a job may be dispatched again, in seconds: whatever clocks differ by.
   private static let marginSeconds = 86_400
+
+  /// The order for a hook; nil where it is no task.
+  init?(_ configuration: Configuration, _ hook: Hook, _ items: [Task]) {
+    guard case .task(let task) = configuration.hooks[hook], let broker = configuration.dispatch.brokerURL else {
+      return nil
+    }
+    self.init(
+      broker: RedisServer(broker), task: task, queue: configuration.hooks.taskQueue, areJobRequests: false,
+      expiresAt: nil, markerSeconds: Self.marginSeconds, tasks: items)
+  }
 
   /// The order for a job; nil where jobs are not tasks.
   init?(_ dispatch: Configuration.Dispatch, _ job: JobID, _ body: [UInt8], beginBy: Int64) {

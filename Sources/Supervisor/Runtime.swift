@@ -21,14 +21,14 @@ final class Runtime {
   private let loop: EventLoop
   private let ingress: Ingress
   private var commandLine: CommandLine
-  private var hookLine: CommandLine
+  private var hookLines: [Hook: CommandLine]
   /// The soft limit of descriptors that commands get.
   private let descriptorLimit: UInt64
   private let bootID: String
   private var core: SupervisorCore
   private var children: [ChildKey: ChildProcess] = [:]
   private var commands: [JobID: RunningCommand] = [:]
-  private var hooks: [UInt64: RunningCommand] = [:]
+  private var hooks: [HookRun: RunningCommand] = [:]
   private var control: ControlServer?
   private var timer: EventLoop.Source?
   private var signals: [EventLoop.Source] = []
@@ -51,7 +51,7 @@ final class Runtime {
     descriptorLimit = min(try DescriptorLimit.raise(), DescriptorLimit.ofSelect)
     let prepared = try Prepared(configuration, environment: environment, descriptorLimit: descriptorLimit)
     commandLine = prepared.commandLine
-    hookLine = prepared.hookLine
+    hookLines = prepared.hookLines
     bootID = try Clock.bootID()
     core = SupervisorCore(
       settings: SupervisorCore.Settings(configuration),
@@ -101,9 +101,9 @@ final class Runtime {
     case .signalChild(_, let pid, let signal): ProcessTable.signal(pid, signal)
     case .signalCommand(let job, let signal):
       if let command = commands[job] { ProcessTable.signalGroup(command.pid, signal) }
-    case .spawnHook(let number, let body): startHook(number, body)
-    case .signalHook(let number, let signal):
-      if let hook = hooks[number] { ProcessTable.signalGroup(hook.pid, signal) }
+    case .spawnHook(let run, let items): startHook(run, items)
+    case .signalHook(let run, let signal):
+      if let hook = hooks[run] { ProcessTable.signalGroup(hook.pid, signal) }
     case .killLeftover(let job, let record): killLeftover(job, record)
     case .toUplink(let message): send(message, to: .uplink)
     case .toListener(let channel, let message): send(message, to: .listener(channel))
@@ -130,15 +130,19 @@ final class Runtime {
   private struct Prepared {
     let configuration: Configuration
     let commandLine: CommandLine
-    let hookLine: CommandLine
+    let hookLines: [Hook: CommandLine]
 
     init(_ configuration: Configuration, environment: [String: String], descriptorLimit: UInt64) throws(SystemError) {
       self.configuration = configuration
       commandLine = try CommandLine(
         configuration.dispatch.command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
-      hookLine = try CommandLine(
-        configuration.hooks.onCheated?.command ?? [], configuration.dispatch, own: environment,
-        descriptorLimit: descriptorLimit)
+      var lines: [Hook: CommandLine] = [:]
+      for hook in Hook.allCases {
+        guard let command = configuration.hooks[hook]?.command else { continue }
+        lines[hook] = try CommandLine(
+          command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
+      }
+      hookLines = lines
     }
   }
 
@@ -163,7 +167,7 @@ final class Runtime {
     guard let new = readAgain else { return }
     configuration = new.configuration
     commandLine = new.commandLine
-    hookLine = new.hookLine
+    hookLines = new.hookLines
     readAgain = nil
   }
 
@@ -312,22 +316,35 @@ final class Runtime {
     post(.commandExited(job, CommandExit(code: code, signal: signal, stderrTail: tail)))
   }
 
-  private func startHook(_ number: UInt64, _ body: [UInt8]) {
+  private func startHook(_ run: HookRun, _ items: [TaskOrder.Task]) {
     do {
-      let hook = try RunningCommand(job: nil, request: hookLine.request(), body: body, logger: logger, now: now)
-      hooks[number] = hook
-      hook.exitSource = try loop.add(child: hook.pid) { [weak self] code, signal in
-        guard let self, let hook = self.hooks.removeValue(forKey: number) else { return }
+      guard let command = try hookCommand(run.hook, items) else { return post(.hookExited(run, nil)) }
+      hooks[run] = command
+      command.exitSource = try loop.add(child: command.pid) { [weak self] code, signal in
+        guard let self, let hook = self.hooks.removeValue(forKey: run) else { return }
         ProcessTable.signalGroup(hook.pid, SIGKILL)
         let tail = hook.finish(now: self.now)
-        self.post(.hookExited(number, CommandExit(code: code, signal: signal, stderrTail: tail)))
+        self.post(.hookExited(run, CommandExit(code: code, signal: signal, stderrTail: tail)))
       }
-      try hook.listen(loop) { Instant(nanoseconds: Clock.bootNanoseconds) }
+      try command.listen(loop) { Instant(nanoseconds: Clock.bootNanoseconds) }
     } catch {
-      logger.log(LogEntry(.error, .cheatReported, "the hook for cheat reports could not be started: \(error)"))
-      if let hook = hooks.removeValue(forKey: number) { endNow(hook.pid) }
-      post(.hookExited(number, nil))
+      logger.log(
+        LogEntry(
+          .error, run.hook == .cheated ? .cheatReported : .hookDelayed,
+          "the hook \(run.hook.name) could not be started: \(error)"))
+      if let hook = hooks.removeValue(forKey: run) { endNow(hook.pid) }
+      post(.hookExited(run, nil))
     }
+  }
+
+  private func hookCommand(_ hook: Hook, _ items: [TaskOrder.Task]) throws(SystemError) -> RunningCommand? {
+    if let order = TaskOrder(configuration, hook, items) { return try dispatcher(order, job: nil) }
+    guard let line = hookLines[hook] else { return nil }
+    // A cheat report is as it was received, whose bytes are signed.
+    let end: [UInt8] = hook == .statusUpdate ? [UInt8(ascii: "\n")] : []
+    return try RunningCommand(
+      job: nil, request: line.request(), body: Array(items.map { $0.argument + end }.joined()), logger: logger, now: now
+    )
   }
 
   /// Ends and reaps a process that was spawned and cannot be watched.

@@ -32,6 +32,7 @@ final class Runtime {
   private var nextListener: UInt64 = 1
   private var facilitator: FacilitatorConnection?
   private var figures: FiguresServer?
+  private var results: RedisConnection?
   private var unflushed: [ObjectIdentifier: any NIOCore.Channel] = [:]
   private var events = Deque<UplinkCore.Event>()
   private var busy = false
@@ -185,6 +186,7 @@ final class Runtime {
         switch outcome {
         case .committed(let what): events.append(.committed(what))
         case .loaded(let entries, let more): events.append(.loaded(entries, more: more))
+        case .loadedForHook(let entries, let more): events.append(.loadedForHook(entries, more: more))
         case .bodyLoaded(let job, let body): events.append(.bodyLoaded(job, body))
         case .jobLoaded(let job, let stored): events.append(.jobLoaded(job, stored))
         case .deadLoaded(let question, let letters): events.append(.deadLoaded(question, letters))
@@ -308,6 +310,8 @@ final class Runtime {
       storeThread.ask(request)
     case .load(let id, let limit):
       storeThread.ask(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes))
+    case .loadForHook(let id, let limit):
+      storeThread.ask(.loadForHook(after: id, limit: limit, bytes: UplinkCore.pageBytes / 4))
     case .loadBody(let job): storeThread.ask(.loadBody(job))
     case .loadJob(let job): storeThread.ask(.loadJob(job))
     case .loadDead(let question, let id): storeThread.ask(.loadDead(question, after: id))
@@ -337,10 +341,34 @@ final class Runtime {
       facilitator?.write(StatusUpdateFrame.encode(job: job, status: status, metadataJSON: metadata))
       Failpoint.reach("uplink.sent") { facilitator?.flush() }
     case .sendSpecs(let specs): facilitator?.write(specs.frame(validatorHotkey: hotkey.publicKey.ss58))
+    case .connectResults(let server): connectResults(server)
+    case .disconnectResults:
+      results?.drop()
+      results = nil
+    case .sendResults(let commands): results?.send(commands)
     case .log(let entry): logger.log(entry)
     case .exit(let code):
       control?.flush()
       finish(code)
+    }
+  }
+
+  /// More than the part of a result that is asked for.
+  private static let longestReply = 1 << 20
+
+  private func connectResults(_ server: RedisServer) {
+    do {
+      let opened = try RedisConnection(limit: Self.longestReply, loop: loop) { [self] event in
+        switch event {
+        case .connected: post(.resultsConnected)
+        case .reply(let reply): post(.resultsReplied(reply))
+        case .lost(let reason): post(.resultsLost(reason))
+        }
+      }
+      results = opened
+      opened.open(server)
+    } catch {
+      post(.resultsLost("\(error)"))
     }
   }
 

@@ -11,6 +11,7 @@ final class StoreThread: Sendable {
   enum Request: Sendable {
     case commit([StoreOperation], then: UplinkCore.AfterCommit)
     case load(after: UpdateID, limit: Int, bytes: Int)
+    case loadForHook(after: UpdateID, limit: Int, bytes: Int)
     case loadBody(JobID)
     case loadJob(JobID)
     case lookUp(JobRequested)
@@ -45,6 +46,7 @@ final class StoreThread: Sendable {
   enum Outcome: Sendable {
     case committed(UplinkCore.AfterCommit)
     case loaded([OutboxEntry], more: Bool)
+    case loadedForHook([OutboxEntry], more: Bool)
     case bodyLoaded(JobID, [UInt8]?)
     case jobLoaded(JobID, StoredJob?)
     case lookedUp(JobRequested, known: Bool, replay: Bool)
@@ -139,6 +141,9 @@ final class StoreThread: Sendable {
     case .load(let id, let limit, let bytes):
       let (entries, more) = try store.waiting(after: id, limit: limit, bytes: bytes)
       return .loaded(entries, more: more)
+    case .loadForHook(let id, let limit, let bytes):
+      let (entries, more) = try store.waitingForHook(after: id, limit: limit, bytes: bytes)
+      return .loadedForHook(entries, more: more)
     case .loadBody(let job): return .bodyLoaded(job, try store.body(of: job))
     case .loadJob(let job): return .jobLoaded(job, try store.job(job))
     case .loadDead(let question, let after):

@@ -28,6 +28,7 @@ struct RecordModel {
   private(set) var queuedCount = 0
   private(set) var specs: [SpecsEntry] = []
   private(set) var cheats: [CheatReport] = []
+  private(set) var forHook: [OutboxEntry] = []
   var isRestored = false
   private var places: [UpdateID: Int] = [:]
   private var placesOfJob: [JobID: [Int]] = [:]
@@ -85,6 +86,8 @@ struct RecordModel {
     case .dropSpecs(let number): specs.removeAll { $0.number == number }
     case .insertCheat(let report, _): cheats.append(report)
     case .dropCheat(let number): cheats.removeAll { $0.number == number }
+    case .insertForHook(let entry): forHook.append(entry)
+    case .dropForHook(let ids): forHook.removeAll { ids.contains($0.id) }
     case .close(let job, let at):
       #expect(statuses(of: job).contains { $0.isTerminal }, "closed without a terminal status")
       jobs[job]?.phase = .closed
@@ -151,6 +154,7 @@ struct RecordModel {
     return StoredState(
       jobs: found.keys.compactMap { storedJob($0) },
       nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: queued.count, dead: dead.count,
-      bytes: held.map(\.entry.size).reduce(0, +), isRestored: isRestored, specs: specs, cheats: cheats)
+      bytes: held.map(\.entry.size).reduce(0, +), isRestored: isRestored, specs: specs, cheats: cheats,
+      forHook: forHook.count, bytesForHook: forHook.map(\.size).reduce(0, +))
   }
 }

@@ -100,7 +100,11 @@ extension SpecsQueue {
   }
 
   private func runs(_ actions: [UplinkCore.Action]) -> [UInt64] {
-    actions.compactMap { if case .toSupervisor(.runHook(let number, _)) = $0 { number } else { nil } }
+    actions.compactMap { if case .toSupervisor(.runHook(let run, _, _)) = $0 { run.first } else { nil } }
+  }
+
+  private func exited(_ number: UInt64, _ exit: CommandExit?) -> SupervisorToUplink {
+    .hookExited(HookRun(.cheated, first: number), last: number, exit)
   }
 
   @Test func specsAreAnsweredAfterTheCommitSentBehindUpdatesAndKeptUntilThePong() {
@@ -149,15 +153,15 @@ extension SpecsQueue {
     #expect(runs(uplink.settle()) == [1])
     // The same report again, and one while it runs.
     #expect(runs(uplink.does(.cheated([1, 2], signatureHash: [7]))).isEmpty)
-    #expect(runs(uplink.supervisor(.hookExited(1, CommandExit(code: 1, signal: nil)))).isEmpty)
+    #expect(runs(uplink.supervisor(exited(1, CommandExit(code: 1, signal: nil)))).isEmpty)
     uplink.pass(1)
     #expect(runs(uplink.does(.timeReached)) == [1])
     uplink.restart()
     #expect(runs(uplink.does(.timeReached)) == [1])
-    uplink.supervisor(.hookExited(1, nil))
+    uplink.supervisor(exited(1, nil))
     uplink.pass(300)
     #expect(runs(uplink.does(.timeReached)) == [1])
-    uplink.supervisor(.hookExited(1, CommandExit(code: 0, signal: nil)))
+    uplink.supervisor(exited(1, CommandExit(code: 0, signal: nil)))
     uplink.settle()
     #expect(uplink.record.cheats.isEmpty)
     uplink.pass(1000)
@@ -176,21 +180,5 @@ extension SpecsQueue {
     let later = UplinkUnderTest(settings, record: record, started: false)
     later.start()
     #expect(runs(later.settle()) == [3])
-  }
-
-  @Test func oneReportThatTheHookCannotTakeHoldsUpNoOther() {
-    var queue = HookQueue()
-    var dice = Dice(seed: 1)
-    for number in 1...6 as ClosedRange<UInt64> {
-      queue.put(CheatReport(number: number, body: [], signatureHash: [UInt8(number)]), at: at(0))
-    }
-    var started: [UInt64] = []
-    while let next = queue.next(at: at(0)) { started.append(next.number) }
-    #expect(started == [1, 2, 3, 4])
-    #expect(queue.exited(1, success: false, at: at(0), dice: &dice) != nil)
-    #expect(queue.next(at: at(0))?.number == 5)
-    #expect(queue.exited(2, success: true, at: at(0), dice: &dice) == nil)
-    #expect(queue.next(at: at(0))?.number == 6)
-    #expect(queue.count == 5)
   }
 }

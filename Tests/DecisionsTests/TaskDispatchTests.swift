@@ -104,7 +104,7 @@ import Testing
 
   @Test func thatATaskHasFailedGoesTheWayOfAnExitUntilItIsStored() {
     var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
-    let exit = CommandExit(code: 1, signal: nil, stderrTail: Array("ValueError".utf8), taskState: "FAILURE")
+    let exit = CommandExit(code: nil, signal: nil, task: TaskEnd(state: "FAILURE", error: "ValueError"))
     dispatching(&supervisor)
     // Found while its dispatch is still under way: found again later.
     #expect(supervisor.uplink(.taskEnded(job(1), exit)).isEmpty)
@@ -166,7 +166,7 @@ import Testing
 
   @Test func aFailedTaskEndsItsJobWithItsError() {
     let uplink = uplink()
-    let exit = CommandExit(code: 1, signal: nil, stderrTail: Array("ValueError: no".utf8), taskState: "FAILURE")
+    let exit = CommandExit(code: nil, signal: nil, task: TaskEnd(state: "FAILURE", error: "ValueError: no"))
     uplink.listener(1, .commandExited(exit))
     uplink.settle()
     let last = uplink.record.updates.first { $0.entry.status == .hordeFailed }?.entry.metadata

@@ -10,6 +10,7 @@ final class UplinkUnderTest {
     case commit([StoreOperation], UplinkCore.AfterCommit)
     case load(UpdateID, Int)
     case body(JobID)
+    case forHook(UpdateID, Int)
     case job(JobID)
     case deadFound(DeadLetterRequest)
     case expire
@@ -135,6 +136,9 @@ final class UplinkUnderTest {
     case .body(let job):
       let stored = record.jobs[job]
       return does(.bodyLoaded(job, stored?.endedAt != nil ? nil : stored?.new.body))
+    case .forHook(let id, let limit):
+      let behind = record.forHook.filter { $0.id > id }
+      return does(.loadedForHook(Array(behind.prefix(limit)), more: behind.count > limit))
     case .job(let job): return does(.jobLoaded(job, record.storedJob(job)))
     case .deadFound(let request): return does(.deadFound(request, record.findDead(request.letters)))
     case .expire: return does(.expired(0))
@@ -171,6 +175,7 @@ final class UplinkUnderTest {
       case .load(let id, let limit): waiting.append(.load(id, limit))
       case .loadBody(let job): waiting.append(.body(job))
       case .loadJob(let job): waiting.append(.job(job))
+      case .loadForHook(let id, let limit): waiting.append(.forHook(id, limit))
       case .lookUpDead(let request): waiting.append(.deadFound(request))
       case .expire: waiting.append(.expire)
       case .connect(let number): connection = number
@@ -221,7 +226,7 @@ extension [UplinkCore.Action] {
   var said: [UplinkCore.Action] {
     effects.filter {
       switch $0 {
-      case .commit, .load, .loadBody, .loadJob: false
+      case .commit, .load, .loadBody, .loadJob, .loadForHook: false
       default: true
       }
     }

@@ -113,7 +113,7 @@ extension EndToEnd {
           String(decoding: (try? Files.read(rehearsal.folder + "/runs", limit: 100)) ?? [], as: UTF8.self)
         }
         // Killed in between: the report is on record.
-        try rehearsal.expectLog("the hook for cheat reports exited with 1")
+        try rehearsal.expectLog("the hook on_cheated exited with code 1")
         let killed = try rehearsal.kill("uplink")
         _ = try rehearsal.readyChild("uplink", after: killed.generation)
         while runs() != "3\n", deadline.millisecondsLeft > 0 { try rehearsal.facilitator.read(milliseconds: 20) }

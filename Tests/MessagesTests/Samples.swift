@@ -10,9 +10,10 @@ func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt6
 enum Samples {
   static let exits = [
     CommandExit(code: 0, signal: nil), CommandExit(code: nil, signal: 9, stderrTail: [0, 255]),
-    CommandExit(code: 1, signal: nil, stderrTail: [1], taskState: "FAILURE"),
+    CommandExit(code: 1, signal: nil, stderrTail: [1], task: TaskEnd(state: "FAILURE", error: "é")),
     CommandExit(code: .max, signal: .min, stderrTail: [UInt8](repeating: 1, count: Limits.stderrTailBytes)),
   ]
+  static let run = HookRun(.statusUpdate, first: .max)
   static let record = CommandRecord(pid: .max, startTime: .max, bootID: "é")
   static let queries: [UplinkQuery] = [
     .status, .jobs, .queue, .dead(after: 7), .retry([1, 2]), .drop([]), .drain(true),
@@ -32,7 +33,7 @@ enum Samples {
       graceSeconds: 2, maxOpenJobs: 3, window: 4, maxRows: 8, maxBytes: 9, maxFrameBytes: 5, commandIsLauncher: true,
       tasks: TaskSettings(queueSeconds: .max, results: RedisServer(place: .socket("/r"), password: "p", database: 1)),
       drainSeconds: 6,
-      hasCheatHook: true, metrics: ListenSettings(host: "::1", port: .max)),
+      hasStatusHook: true, hasCheatHook: true, metrics: ListenSettings(host: "::1", port: .max)),
   ]
   static let reports = [
     UplinkReport(state: state),
@@ -106,8 +107,9 @@ enum Samples {
       .refuseJobs(true), .restarts(restarts), .ping(.max), .listenerReady(firstJob, Generation(.max)),
       .commandStarted(firstJob, record),
       .dispatchFailed(firstJob, reason: "no such file"), .dispatchDelayed(firstJob, reason: "é"),
-      .hookExited(.max, nil),
-    ] + exits.map { .hookExited(0, $0) } + settings.map { .configure($0) } + settings.map { .reload($0) }
+      .hookExited(run, last: .max, nil),
+    ] + exits.map { .hookExited(HookRun(.cheated, first: 0), last: 0, $0) } + settings.map { .configure($0) }
+    + settings.map { .reload($0) }
     + [.started, .neverStarted, .unknown].map { .commandKnowledge(firstJob, $0) }
     + StopStep.allCases.map { .stop($0) }
     + queries.map { .query(.max, $0) }
@@ -118,7 +120,8 @@ enum Samples {
       .inventoryComplete, .dispatch(firstJob, body: [], beginBy: 0),
       .dispatch(firstJob, body: [0, 0xc1, 0xff], beginBy: .max),
       .taskEnded(firstJob, exits[2]),
-      .runHook(.max, body: [1]), .reloaded(problem: nil), .reloaded(problem: "why"),
+      .runHook(run, last: .max, [TaskOrder.Task(id: "é", argument: [1])]),
+      .runHook(HookRun(.cheated, first: 0), last: 0, []), .reloaded(problem: nil), .reloaded(problem: "why"),
       .stopCommand(firstJob), .exitStored(firstJob), .jobClosed(firstJob), .state(state),
       .openJob(OpenJob(job: firstJob, phase: .dispatching, command: record)),
     ]

@@ -83,6 +83,26 @@ import Testing
     #expect(state.queued == 3 && state.dead == 1)
   }
 
+  @Test func whatWaitsForTheHookOutlivesItsUpdateAndKeepsItsNumber() throws {
+    let store = try TemporaryRecord().open()
+    let updates = (1...3).map { entry(Int64($0), job(1), JobStatus.allCases[$0], metadata: [UInt8($0)]) }
+    try store.commit([newJob(job(1))] + updates.flatMap { [.insertUpdate($0), .insertForHook($0)] })
+    try store.commit(
+      updates.map { .retire($0.id, at: now) } + [.end(job(1), at: now), .close(job(1), at: now)])
+    let later = WallTime(milliseconds: now.milliseconds + 1)
+    for _ in 0..<2 {
+      _ = try store.transaction { () throws(StoreError) in
+        try store.expire(closedBefore: later, forgottenBefore: later, limit: 10)
+      }
+    }
+    let (waiting, more) = try store.waitingForHook(after: UpdateID(0), limit: 2, bytes: 100)
+    #expect(waiting == Array(updates.prefix(2)) && more)
+    try store.commit([.dropForHook([UpdateID(1), UpdateID(2)])])
+    let state = try store.load(endedSince: now, bootID: "boot")
+    #expect(state.nextUpdate == UpdateID(4) && state.forHook == 1)
+    #expect(state.bytesForHook == OutboxEntry.overhead + 1)
+  }
+
   @Test func aClosedJobHasNoBodyAndIsStillKnown() throws {
     let store = try TemporaryRecord().open()
     try store.commit([newJob(job(1), hash: [9]), .end(job(1), at: now), .close(job(1), at: now)])

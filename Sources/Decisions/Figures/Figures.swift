@@ -27,6 +27,8 @@ public struct Figures: Sendable, Equatable {
   public var updatesRetried = 0
   public var updatesDead = 0
   public var specsDelivered = 0
+  /// Stored updates that the hook does not get, for want of room.
+  public var hookUpdatesDropped = 0
   /// Authenticated connections that are over.
   public var connectionsLost = 0
   /// Attempts that came to no authenticated connection.

@@ -4,8 +4,10 @@ extension Figures {
   /// All of it, and how things stand now, as an OpenMetrics text. A label has few values, all of them known here: no
   /// job is named.
   ///
-  /// - Parameter queueAge: since when the oldest update waits.
-  func text(_ state: UplinkState, queueAge: Duration) -> String {
+  /// - Parameters:
+  ///   - queueAge: since when the oldest update waits.
+  ///   - forHook: how many wait for the hook.
+  func text(_ state: UplinkState, queueAge: Duration, forHook: Int) -> String {
     var text = OpenMetricsText()
     text.info("hordelink_build", "The release.", [("version", hordelinkVersion)])
     text.gauge(
@@ -14,6 +16,10 @@ extension Figures {
       "\(Double(startedAt.milliseconds) / 1000)")
     writeJobs(state, to: &text)
     writeUpdates(state, queueAge, to: &text)
+    text.gauge(
+      "hordelink_hook_queue_depth", "Stored updates that [hooks] on_status_update has not taken yet.", "\(forHook)")
+    text.counter(
+      "hordelink_hook_updates_dropped", "Stored updates that it does not get, for want of room.", hookUpdatesDropped)
     writeRecord(state, to: &text)
     writeConnection(state, to: &text)
     text.counter(

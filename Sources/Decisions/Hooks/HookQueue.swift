@@ -1,74 +1,103 @@
+import DequeModule
+import HeapModule
 import Messages
 
-/// A verified cheat report on record, until the hook has taken it.
-public struct CheatReport: Sendable, Hashable {
-  public var number: UInt64
-  /// JSON, exactly as received.
-  public var body: [UInt8]
-  /// By which the same report is known again.
-  public var signatureHash: [UInt8]
-
-  public init(number: UInt64, body: [UInt8], signatureHash: [UInt8]) {
-    self.number = number
-    self.body = body
-    self.signatureHash = signatureHash
-  }
+/// What a hook is to get.
+protocol HookItem: Sendable {
+  /// Counted up within its lane.
+  var number: UInt64 { get }
+  /// What holding it costs, in bytes.
+  var hookBytes: Int { get }
 }
 
-/// Runs the hook for each cheat report until it exits with 0: a few at a time, each with a backoff of its own, so
-/// that one it cannot take holds up none of the others.
-struct HookQueue: Sendable {
+/// Runs a hook for what it is to get until it exits with 0: in order within a lane, a few lanes at a time, each with a
+/// backoff of its own, so that what the hook cannot take holds up none of the others.
+struct HookQueue<Lane: Hashable & Sendable, Item: HookItem>: Sendable {
   /// How many run at once.
-  static let concurrency = 4
+  static var concurrency: Int { 4 }
+  /// How many things a run gets, and how many bytes of them, though always one.
+  static var batch: Int { 64 }
+  static var batchBytes: Int { 1 << 20 }
 
-  private struct Entry: Sendable {
-    var report: CheatReport
+  private struct Line: Sendable {
+    var items = Deque<Item>()
     var backoff = Backoff(first: .seconds(1), cap: .seconds(300))
-    var due: Instant
-    var runs = false
   }
 
-  private var entries: [UInt64: Entry] = [:]
+  /// A lane that waits for its turn: those due first, and then those that came first.
+  private struct Turn: Sendable, Comparable {
+    var due: Instant
+    var number: UInt64
+    var lane: Lane
 
-  var count: Int { entries.count }
+    static func == (left: Turn, right: Turn) -> Bool { left.due == right.due && left.number == right.number }
+    static func < (left: Turn, right: Turn) -> Bool { (left.due, left.number) < (right.due, right.number) }
+  }
+
+  private var lines: [Lane: Line] = [:]
+  private var turns = Heap<Turn>()
+  /// The lanes of runs, by the number of the first thing each got.
+  private var runs: [UInt64: Lane] = [:]
+
+  /// Held until the hook has taken them.
+  private(set) var count = 0
   private(set) var bytes = 0
 
-  func contains(signatureHash: [UInt8]) -> Bool {
-    entries.values.contains { $0.report.signatureHash == signatureHash }
+  mutating func put(_ item: Item, in lane: Lane, at now: Instant) {
+    count += 1
+    bytes += item.hookBytes
+    // One that waits or runs has its turn already.
+    if lines[lane] == nil { turns.insert(Turn(due: now, number: item.number, lane: lane)) }
+    lines[lane, default: Line()].items.append(item)
   }
 
-  mutating func put(_ report: CheatReport, at now: Instant) {
-    bytes += report.body.count
-    entries[report.number] = Entry(report: report, due: now)
-  }
-
-  /// The next report for which the hook is to be run.
-  mutating func next(at now: Instant) -> CheatReport? {
-    guard entries.values.count(where: \.runs) < Self.concurrency else { return nil }
-    let waiting = entries.filter { !$0.value.runs && $0.value.due <= now }
-    guard let number = waiting.min(by: { ($0.value.due, $0.key) < ($1.value.due, $1.key) })?.key else { return nil }
-    entries[number]?.runs = true
-    return entries[number]?.report
-  }
-
-  /// The hook has ended. Returns how long until it is run again, or nil when it has taken the report.
-  mutating func exited(_ number: UInt64, success: Bool, at now: Instant, dice: inout Dice) -> Duration? {
-    guard var entry = entries[number] else { return nil }
-    guard !success else {
-      entries[number] = nil
-      bytes -= entry.report.body.count
-      return nil
+  /// The next things for which the hook is to be run, all of one lane.
+  mutating func next(at now: Instant) -> [Item]? {
+    guard let due = nextDeadline, due <= now, let turn = turns.popMin(), let line = lines[turn.lane] else { return nil }
+    var items: [Item] = []
+    var size = 0
+    for item in line.items.prefix(Self.batch) where items.isEmpty || size + item.hookBytes <= Self.batchBytes {
+      size += item.hookBytes
+      items.append(item)
     }
-    let delay = entry.backoff.next(&dice)
-    entry.due = now + delay
-    entry.runs = false
-    entries[number] = entry
-    return delay
+    if let first = items.first { runs[first.number] = turn.lane }
+    return items
+  }
+
+  /// A run has ended that got everything of its lane from the number `first` to `last`.
+  ///
+  /// - Returns: the numbers of what has been taken, and how long until the rest is tried again, nil when there is no need.
+  mutating func exited(
+    first: UInt64, last: UInt64, success: Bool, at now: Instant, dice: inout Dice
+  ) -> (taken: [UInt64], delay: Duration?) {
+    guard let lane = runs.removeValue(forKey: first), var line = lines[lane] else { return ([], nil) }
+    var taken: [UInt64] = []
+    var delay: Duration?
+    if success {
+      while let item = line.items.first, item.number <= last {
+        line.items.removeFirst()
+        count -= 1
+        bytes -= item.hookBytes
+        taken.append(item.number)
+      }
+      line.backoff.reset()
+    } else {
+      delay = line.backoff.next(&dice)
+    }
+    lines[lane] = line.items.isEmpty ? nil : line
+    if let item = line.items.first { turns.insert(Turn(due: now + (delay ?? .zero), number: item.number, lane: lane)) }
+    return (taken, delay)
   }
 
   /// When `next` may have something that it has not now.
-  var nextDeadline: Instant? {
-    guard entries.values.count(where: \.runs) < Self.concurrency else { return nil }
-    return entries.values.filter { !$0.runs }.map(\.due).min()
-  }
+  var nextDeadline: Instant? { runs.count < Self.concurrency ? turns.min?.due : nil }
+}
+
+extension CheatReport: HookItem {
+  var hookBytes: Int { body.count }
+}
+
+extension OutboxEntry: HookItem {
+  var number: UInt64 { UInt64(clamping: id.number) }
+  var hookBytes: Int { size }
 }

@@ -5,6 +5,10 @@ public enum StoreOperation: Sendable, Hashable {
   case insertJob(NewJob)
   /// (job, status) is unique.
   case insertUpdate(OutboxEntry)
+  /// The same, to wait for the hook.
+  case insertForHook(OutboxEntry)
+  /// The hook has taken them.
+  case dropForHook([UpdateID])
   case setDispatching(JobID, Deadline)
   case setCommand(JobID, CommandRecord)
   case setExit(JobID, CommandExit)
@@ -124,10 +128,13 @@ public struct StoredState: Sendable {
   public var specs: [SpecsEntry]
   /// Cheat reports that the hook has not taken.
   public var cheats: [CheatReport]
+  /// How many updates wait for the hook, and what they take, in bytes.
+  public var forHook: Int
+  public var bytesForHook: Int
 
   public init(
     jobs: [StoredJob], nextUpdate: UpdateID, queued: Int, dead: Int, bytes: Int = 0, isRestored: Bool = false,
-    specs: [SpecsEntry] = [], cheats: [CheatReport] = []
+    specs: [SpecsEntry] = [], cheats: [CheatReport] = [], forHook: Int = 0, bytesForHook: Int = 0
   ) {
     self.jobs = jobs
     self.nextUpdate = nextUpdate
@@ -137,5 +144,7 @@ public struct StoredState: Sendable {
     self.isRestored = isRestored
     self.specs = specs
     self.cheats = cheats
+    self.forHook = forHook
+    self.bytesForHook = bytesForHook
   }
 }

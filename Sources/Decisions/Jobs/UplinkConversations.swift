@@ -21,7 +21,7 @@ extension UplinkCore {
         at: now)
     case .dispatchDelayed(let job, let reason): dispatchDelayed(job, reason)
     case .stop(let step): stop(step, at: now)
-    case .hookExited(let number, let exit): hookExited(number, exit, at: now)
+    case .hookExited(let run, let last, let exit): hookExited(run, last: last, exit, at: now)
     case .refuseJobs(let refuse): isDraining = refuse
     case .restarts(let restarts): figures.restarts = restarts
     case .reload:

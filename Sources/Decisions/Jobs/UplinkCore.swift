@@ -1,5 +1,6 @@
 import DequeModule
 import Messages
+import Redis
 
 /// What Uplink decides: the record of jobs and updates, who is told what once it is durable, and what goes to
 /// the facilitator in which order. Source: DESIGN.md, One job, Promises, Rules of restart.
@@ -54,6 +55,7 @@ public struct UplinkCore: Sendable {
     /// The commit that this belonged to is durable. Commits and loads are told in the order they were asked for.
     case committed(AfterCommit)
     case loaded([OutboxEntry], more: Bool)
+    case loadedForHook([OutboxEntry], more: Bool)
     case bodyLoaded(JobID, [UInt8]?)
     /// What `loadJob` found; nil when the record has no such job.
     case jobLoaded(JobID, StoredJob?)
@@ -65,6 +67,10 @@ public struct UplinkCore: Sendable {
     case expired(Int)
     /// The disk has no room but the reserve, or has some again.
     case disk(isFull: Bool)
+    /// The server that holds the results of tasks.
+    case resultsConnected
+    case resultsReplied(RedisReply)
+    case resultsLost(String)
     case timeReached
   }
 
@@ -96,6 +102,8 @@ public struct UplinkCore: Sendable {
     /// The next updates of the record behind that one, in the order of their numbers.
     case load(after: UpdateID, limit: Int)
     case loadBody(JobID)
+    /// The next updates for the hook behind that one, in the order of their numbers.
+    case loadForHook(after: UpdateID, limit: Int)
     /// A job that is in the record alone.
     case loadJob(JobID)
     /// The dead letters behind that number, for the question of the first number.
@@ -119,6 +127,10 @@ public struct UplinkCore: Sendable {
     case ping(UInt64)
     case send(JobID, JobStatus, metadata: [UInt8]?)
     case sendSpecs(MachineSpecs)
+    /// To the server that holds the results of tasks.
+    case connectResults(RedisServer)
+    case disconnectResults
+    case sendResults([RedisCommand])
     case log(LogEntry)
     case exit(Int32)
   }
@@ -162,6 +174,8 @@ public struct UplinkCore: Sendable {
   static let pageSize = 1024
   /// Failed attempts to connect after which there is an outage.
   static let attemptsOfAnOutage = 3
+  /// How many updates for a hook are held in memory.
+  static let hookPage = 1024
   /// Cheat reports that may wait for the hook.
   static let cheatCapacity = 1000
   public static let pageBytes = 64 << 20
@@ -189,7 +203,11 @@ public struct UplinkCore: Sendable {
   var dropped: Set<ListenerID> = []
   var outbox: Outbox
   var specs = SpecsQueue()
-  var hooks = HookQueue()
+  var cheats = HookQueue<UInt64, CheatReport>()
+  /// The numbers of those, by the hashes of their signatures.
+  var cheatHashes: [[UInt8]: UInt64] = [:]
+  var updateHooks = HookQueue<JobID, OutboxEntry>()
+  var hookRoom: HookRoom
   /// Of specs and cheat reports in the record.
   var nextNumber: UInt64 = 1
   var nextPing: UInt64 = 1
@@ -216,6 +234,8 @@ public struct UplinkCore: Sendable {
   var checkDiskAt: Instant?
   /// Jobs with a terminal status that are still remembered, with the time until which.
   var remembered = Deque<(job: JobID, until: Instant)>()
+  /// nil where nobody looks for results of tasks.
+  var results: TaskResults?
   var isDraining = false
   var stopStep: StopStep?
   var drainUntil: Instant?
@@ -241,11 +261,15 @@ public struct UplinkCore: Sendable {
     room.bytes = stored.bytes
     isRestored = stored.isRestored
     isDraining = settings.refuseJobs
+    results = settings.tasks?.results.map { TaskResults($0, at: now.boot) }
     expireAt = now.boot + Self.expiryInterval
     for entry in stored.specs { specs.put(entry) }
     // Without a hook they wait in the record for one.
+    hookRoom = HookRoom(maxRows: settings.maxRows, maxBytes: settings.maxBytes)
+    hookRoom.rows = stored.forHook
+    hookRoom.bytes = stored.bytesForHook
     if settings.hasCheatHook {
-      for report in stored.cheats { hooks.put(report, at: now.boot) }
+      for report in stored.cheats { put(report, at: now.boot) }
     }
     let numbers = stored.specs.map(\.number) + stored.cheats.map(\.number)
     nextNumber = (numbers.max() ?? 0) + 1
@@ -302,6 +326,7 @@ public struct UplinkCore: Sendable {
       noteDurable(at: now.boot)
       committed(what, at: now)
     case .loaded(let entries, let more): loaded(entries, more: more)
+    case .loadedForHook(let entries, let more): loadedForHook(entries, more: more, at: now.boot)
     case .bodyLoaded(let job, let body): bodyLoaded(job, body, at: now)
     case .jobLoaded(let job, let stored): jobLoaded(job, stored, at: now)
     case .deadLoaded(let question, let letters):
@@ -309,6 +334,9 @@ public struct UplinkCore: Sendable {
     case .deadFound(let request, let found): deadFound(request, found, at: now)
     case .expired(let count): expired(count, at: now.boot)
     case .disk(let isFull): diskChanged(isFull: isFull, at: now.boot)
+    case .resultsConnected: resultsSaid(.connected, at: now.boot)
+    case .resultsReplied(let reply): resultsSaid(.reply(reply), at: now.boot)
+    case .resultsLost(let reason): resultsSaid(.lost(reason), at: now.boot)
     case .timeReached: timeReached(at: now)
     }
     resumeListeners()
@@ -317,6 +345,7 @@ public struct UplinkCore: Sendable {
     pump(at: now.boot)
     pumpSpecs()
     runHooks(at: now.boot)
+    lookForResults(at: now.boot)
     advanceStop(at: now)
     tellState(at: now)
     noteCommits(at: now.boot)
@@ -327,9 +356,10 @@ public struct UplinkCore: Sendable {
   public var nextDeadline: Instant? {
     var deadlines = [
       session.nextDeadline(oldestSent: outbox.oldestSentAt, allowance: outbox.allowance), earliestDeadline, drainUntil,
-      remembered.first?.until, hooks.nextDeadline, expireAt, checkDiskAt,
+      remembered.first?.until, cheats.nextDeadline, updateHooks.nextDeadline, expireAt, checkDiskAt,
     ]
     if session.isReady { deadlines.append(outbox.nextDeadline) }
+    if looksForResults { deadlines.append(results?.nextDeadline) }
     return deadlines.compactMap(\.self).min()
   }
 

@@ -3,7 +3,9 @@ import Messages
 // What is counted, and how it is told.
 extension UplinkCore {
   /// Everything that is counted and measured, as an OpenMetrics text.
-  public func openMetrics(at now: Moment) -> String { figures.text(state(at: now), queueAge: queueAge(at: now)) }
+  public func openMetrics(at now: Moment) -> String {
+    figures.text(state(at: now), queueAge: queueAge(at: now), forHook: hookRoom.rows)
+  }
 
   /// Whether updates are accepted and kept, and a text that says so to a person. That the facilitator is away is no
   /// illness of ours.

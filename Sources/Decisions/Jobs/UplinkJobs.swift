@@ -39,7 +39,7 @@ extension UplinkCore {
     if let hash = request.signatureHash { signatures[hash] = request.job }
     actions.append(
       .commit(
-        [.insertJob(newJob(request, at: now)), .insertUpdate(entry)],
+        [.insertJob(newJob(request, at: now))] + insertion(of: entry),
         then: .accepted(request.job, entry)))
     log(.info, .jobReceived, "job received", job: request.job)
   }
@@ -64,7 +64,7 @@ extension UplinkCore {
     remembered.append((request.job, now.boot + Self.memory))
     actions.append(
       .commit(
-        [.insertJob(job), .insertUpdate(entry), .end(request.job, at: now.wall)],
+        [.insertJob(job)] + insertion(of: entry) + [.end(request.job, at: now.wall)],
         then: .refusedJob(entry)))
   }
 
@@ -201,13 +201,13 @@ extension UplinkCore {
     jobs[entry.job]?.statuses.append(entry.status)
     jobs[entry.job]?.uncommitted.insert(JobStatusSet(entry.status))
     take(room: entry)
-    guard entry.status.isTerminal else { return [.insertUpdate(entry)] }
+    guard entry.status.isTerminal else { return insertion(of: entry) }
     room.openJobs -= 1
     room.bytes -= jobs[entry.job]?.bodyBytes ?? 0
     jobs[entry.job]?.phase = .ended
     jobs[entry.job]?.bodyBytes = 0
     remembered.append((entry.job, now.boot + Self.memory))
-    return [.insertUpdate(entry), .end(entry.job, at: now.wall)]
+    return insertion(of: entry) + [.end(entry.job, at: now.wall)]
   }
 
   mutating func commandExited(_ listener: ListenerID, _ id: JobID, _ exit: CommandExit, at now: Moment) {
@@ -229,10 +229,10 @@ extension UplinkCore {
 
   private func exitMetadata(_ exit: CommandExit) -> [UInt8] {
     let text = String(decoding: exit.stderrTail, as: UTF8.self)
-    if let state = exit.taskState {
+    if let task = exit.task {
       return StatusMetadata.hordeFailed(
-        reason: .genericError, message: "the job's task \(exit) without a terminal status: \(text)",
-        context: .object([JSONMember("task_state", .string(state))]))
+        reason: .genericError, message: "the job's task \(exit) without a terminal status: \(task.error)",
+        context: .object([JSONMember("task_state", .string(task.state)), JSONMember("traceback", .string(text))]))
     }
     var context = [JSONMember("stderr", .string(text))]
     if let code = exit.code { context.append(JSONMember("exit_code", .number(String(code)))) }
@@ -299,7 +299,7 @@ extension UplinkCore {
       became(durable: entry)
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
       if entry.status.isTerminal { ended(entry, at: now) }
-    case .cheat(let report): hooks.put(report, at: now.boot)
+    case .cheat(let report): put(report, at: now.boot)
     case .alreadyStored(let listener, let number), .specs(let listener, let number):
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
     case .exit(let id, let listener, let entry):
@@ -334,6 +334,7 @@ extension UplinkCore {
     jobs[entry.job]?.uncommitted.remove(JobStatusSet(entry.status))
     queued += 1
     figures.updatesStored += 1
+    hookRoom.stored()
     log(.info, .updateStored, "stored \(entry.status.name)", job: entry.job)
     // While older updates wait in the record alone, this one is read with them in its turn.
     // A load that is under way has seen it: the record does one thing after the other.

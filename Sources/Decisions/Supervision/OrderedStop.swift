@@ -34,7 +34,7 @@ extension SupervisorCore {
     if uplink.isReady { actions.append(.toUplink(.stop(.refuseJobs))) }
     for id in jobs.keys.sorted() { stopCommand(id, at: now) }
     // They run again after the next start.
-    for number in hooks.keys { hooks[number]?.teardown.hurry(at: now) }
+    for run in hooks.keys { hooks[run]?.teardown.hurry(at: now) }
   }
 
   private mutating func hurry(at now: Instant) {

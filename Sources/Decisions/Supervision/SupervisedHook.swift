@@ -1,31 +1,34 @@
 import Messages
 
-/// A hook that runs for Uplink. It has a minute, and then it is stopped.
+/// A run of a hook for Uplink. It has a minute, and then it is stopped.
 struct SupervisedHook: Sendable {
   static let limit = Duration.seconds(60)
 
+  /// The number of the last thing it got.
+  var last: UInt64
   var teardown: Teardown
 }
 
-// Hooks: commands that Uplink asks for and hears the end of.
+// Hooks: what Uplink has run and hears the end of.
 extension SupervisorCore {
-  mutating func runHook(_ number: UInt64, _ body: [UInt8], at now: Instant) {
+  mutating func runHook(_ run: HookRun, last: UInt64, _ items: [TaskOrder.Task], at now: Instant) {
     // A new Uplink asks again for what its predecessor asked for.
-    guard hooks[number] == nil, stage == .running else { return }
-    hooks[number] = SupervisedHook(teardown: .stop(grace: settings.stopGrace, at: now + SupervisedHook.limit))
-    actions.append(.spawnHook(number, body: body))
+    guard hooks[run] == nil, stage == .running else { return }
+    hooks[run] = SupervisedHook(
+      last: last, teardown: .stop(grace: settings.stopGrace, at: now + SupervisedHook.limit))
+    actions.append(.spawnHook(run, items))
   }
 
   /// - Parameter exit: nil when it could not be started.
-  mutating func hookExited(_ number: UInt64, _ exit: CommandExit?) {
-    guard hooks.removeValue(forKey: number) != nil else { return }
-    if uplink.isReady { actions.append(.toUplink(.hookExited(number, exit))) }
+  mutating func hookExited(_ run: HookRun, _ exit: CommandExit?) {
+    guard let hook = hooks.removeValue(forKey: run) else { return }
+    if uplink.isReady { actions.append(.toUplink(.hookExited(run, last: hook.last, exit))) }
   }
 
   mutating func stopOverdueHooks(at now: Instant) {
-    for number in hooks.keys.sorted() {
-      if let signal = hooks[number]?.teardown.dueSignal(at: now) {
-        actions.append(.signalHook(number, signal: signal))
+    for run in hooks.keys.sorted() {
+      if let signal = hooks[run]?.teardown.dueSignal(at: now) {
+        actions.append(.signalHook(run, signal: signal))
       }
     }
   }

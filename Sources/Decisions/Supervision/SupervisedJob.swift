@@ -68,7 +68,7 @@ extension SupervisorCore {
       uplinkState = state
       notifyStatus()
     case .stopped(let step): stopStepDone(step, at: now)
-    case .runHook(let number, let body): runHook(number, body, at: now)
+    case .runHook(let run, let last, let items): runHook(run, last: last, items, at: now)
     case .reloaded(let problem): reloaded(problem)
     case .report(let number, let report): answer(number, report, at: now)
     }

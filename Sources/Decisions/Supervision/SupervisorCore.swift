@@ -17,8 +17,8 @@ public struct SupervisorCore: Sendable {
     case commandStarted(JobID, CommandRecord)
     case commandFailed(JobID, reason: String)
     case commandExited(JobID, CommandExit)
-    /// The hook of that number has ended; nil when it could not be started.
-    case hookExited(UInt64, CommandExit?)
+    /// A run of a hook has ended; nil when it could not be started.
+    case hookExited(HookRun, CommandExit?)
     /// SIGHUP.
     case reloadRequested
     /// After `readConfiguration`: what the file says now.
@@ -38,9 +38,9 @@ public struct SupervisorCore: Sendable {
     case spawnListener(Channel, Generation)
     /// `beginBy`, in milliseconds since 1970: from then on its work cannot end in time.
     case spawnCommand(JobID, body: [UInt8], beginBy: Int64)
-    case spawnHook(UInt64, body: [UInt8])
+    case spawnHook(HookRun, [TaskOrder.Task])
     /// To the hook's whole process group.
-    case signalHook(UInt64, signal: Int32)
+    case signalHook(HookRun, signal: Int32)
     case signalChild(ChildKey, pid: Int32, signal: Int32)
     /// To the command's whole process group.
     case signalCommand(JobID, signal: Int32)
@@ -100,7 +100,7 @@ public struct SupervisorCore: Sendable {
   var uplink: Child
   var specs: Child
   var jobs: [JobID: SupervisedJob] = [:]
-  var hooks: [UInt64: SupervisedHook] = [:]
+  var hooks: [HookRun: SupervisedHook] = [:]
   var generation = Generation.none
   var dice: Dice
   var announcedReady = false
@@ -159,9 +159,10 @@ public struct SupervisorCore: Sendable {
       log(.error, .badMessage, "\(key.name) sent \(reason); it is replaced", child: key)
       withChild(key) { $0.misbehaved(at: now) }
     case .commandStarted(let job, let record): commandStarted(job, record, at: now)
-    case .commandFailed(let job, let reason): commandFailed(job, reason)
+    case .commandFailed(let job, let reason):
+      if settings.uplink.tasks == nil { commandFailed(job, reason) } else { delayDispatch(job, reason, at: now) }
     case .commandExited(let job, let exit): commandExited(job, exit, at: now)
-    case .hookExited(let number, let exit): hookExited(number, exit)
+    case .hookExited(let run, let exit): hookExited(run, exit)
     case .reloadRequested: reloadRequested()
     case .configurationRead(let reload): configurationRead(reload)
     case .configurationUnusable(let problems): configurationUnusable(problems)

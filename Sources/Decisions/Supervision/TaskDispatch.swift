@@ -22,22 +22,26 @@ extension SupervisorCore {
     jobs[id]?.teardown = nil
     jobs[id]?.command = .exited(exit, told: true)
     let said = String(decoding: exit.stderrTail, as: UTF8.self).split(separator: "\n").last.map(String.init)
-    let why = said ?? "what puts it there \(exit)"
+    let reason = said ?? "what puts it there \(exit)"
     if exit.code == ExitCode.success {
       log(.info, .jobDispatched, "its task is in the queue", job: id)
       tellStarted(id)
     } else if exit.code == ExitCode.data {
-      commandFailed(id, why)
+      commandFailed(id, reason)
     } else if job.teardown == nil, stage == .running {
-      let delay = jobs[id]?.backoff.next(&dice) ?? .zero
-      jobs[id]?.command = .delayed(until: now + delay, reason: why)
-      log(
-        .warning, .dispatchDelayed,
-        "its task could not be put into the queue: \(why); the next attempt is in \(delay.wholeMilliseconds) ms",
-        job: id)
+      delayDispatch(id, reason, at: now)
     }
     // Otherwise it was stopped: the job has ended, or the next start asks again.
     forgetIfOver(id)
+  }
+
+  mutating func delayDispatch(_ id: JobID, _ reason: String, at now: Instant) {
+    let delay = jobs[id]?.backoff.next(&dice) ?? .zero
+    jobs[id]?.command = .delayed(until: now + delay, reason: reason)
+    log(
+      .warning, .dispatchDelayed,
+      "its task could not be put into the queue: \(reason); the next attempt is in \(delay.wholeMilliseconds) ms",
+      job: id)
   }
 
   /// Asks for the request once more when that is due, and kills what hangs.
