@@ -191,8 +191,10 @@ let package = Package(
 
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
     .target(
-      name: "Stage", dependencies: ["JSON", "Messages", "Platform", "Rehearsal", "WorkerClient"], path: "Tests/Stage",
-      swiftSettings: strict),
+      name: "Stage",
+      dependencies: [
+        "JSON", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "Rehearsal", "WorkerClient",
+      ], path: "Tests/Stage", swiftSettings: strict),
     .testTarget(
       name: "ConfigurationTests",
       dependencies: ["TestSupport", "Configuration", .product(name: "TOMLKit", package: "TOMLKit")],
@@ -209,11 +211,15 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "Rehearsal",
-        "Stage", "Store",
+        "TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
         "WorkerClient",
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "DispatchCeleryTests",
+      dependencies: [
+        "TestSupport", "CeleryMessages", "JSON", "Messages", "Platform", "Redis", "Rehearsal", "Stage",
+      ], swiftSettings: strict),
     .testTarget(
       name: "WorkerClientTests",
       dependencies: [

@@ -9,17 +9,17 @@ import WorkerClient
 
 /// A redis-server of Debian's in a folder of its own, on a Unix socket and a port of the loopback interface; and what the
 /// senders of channels_redis do there.
-final class RedisProcess {
-  static let program = "/usr/bin/redis-server"
-  static var isThere: Bool { access(program, X_OK) == 0 }
+package final class RedisProcess {
+  package static let program = "/usr/bin/redis-server"
+  package static var isThere: Bool { access(program, X_OK) == 0 }
 
-  let folder: String
-  let port: Int
+  package let folder: String
+  package let port: Int
   private let arguments: [String]
   private var process: RunningProcess
 
   /// - Parameter arguments: more of redis-server's.
-  init(_ arguments: [String] = []) throws {
+  package init(_ arguments: [String] = []) throws {
     folder = try Rehearsal.makeFolder("redis-")
     port = Int.random(in: 20_000...30_000)
     self.arguments = arguments
@@ -41,7 +41,7 @@ final class RedisProcess {
     return try RunningProcess(pid: try request.spawn())
   }
 
-  var socket: String { folder + "/redis.sock" }
+  package var socket: String { folder + "/redis.sock" }
 
   private func waitUntilItAnswers() throws {
     let deadline = Deadline.after(milliseconds: 20_000)
@@ -53,25 +53,29 @@ final class RedisProcess {
     throw RehearsalError("redis-server does not answer")
   }
 
-  func kill() throws {
+  package func signal(_ number: Int32) { process.signal(number) }
+
+  package func kill() throws {
     process.signal(SIGKILL)
     _ = try process.wait(milliseconds: 5000)
   }
 
-  func startAgain() throws {
+  package func startAgain() throws {
     process = try Self.start(folder, port, arguments)
     try waitUntilItAnswers()
   }
 
-  func tearDown() {
+  package func tearDown() {
     try? kill()
     Rehearsal.removeTree(folder)
   }
 
   /// Sends one command on a connection of its own and waits for its answer.
-  func command(_ words: String...) throws -> RedisReply { try command(RedisCommand(words.map { Array($0.utf8) })) }
+  package func command(_ words: String...) throws -> RedisReply {
+    try command(RedisCommand(words.map { Array($0.utf8) }))
+  }
 
-  func command(_ command: RedisCommand) throws -> RedisReply {
+  package func command(_ command: RedisCommand) throws -> RedisReply {
     let connection = ByteConnection(try UnixSocket.connect(to: socket))
     let reader = try RedisReader(limit: 64 << 20)
     try connection.send(command.encoded)
@@ -103,31 +107,31 @@ final class RedisProcess {
 
   /// Returns how many heard it.
   @discardableResult
-  func publish(_ status: JobStatus, of job: JobID) throws -> Int64 {
+  package func publish(_ status: JobStatus, of job: JobID) throws -> Int64 {
     let name = RedisChannelSettings.channel(job)
     return try command(RedisCommand("PUBLISH", name).with(Self.message(job, status))).integer ?? 0
   }
 
-  func add(_ status: JobStatus, of job: JobID) throws {
+  package func add(_ status: JobStatus, of job: JobID) throws {
     try add(Self.message(job, status), to: "asgi" + RedisChannelSettings.channel(job))
   }
 
   /// As the core layer's sender does. Source: PROTOCOL.md, The job's channel.
-  func add(_ message: [UInt8], to key: String) throws {
+  package func add(_ message: [UInt8], to key: String) throws {
     let salt = (0..<12).map { _ in UInt8.random(in: 0 ... .max) }
     let score = Double(Clock.bootNanoseconds) / 1e9
     let reply = try command(RedisCommand("ZADD", key, "\(score)").with(salt + message))
     guard reply == .integer(1) else { throw RehearsalError("ZADD: \(reply)") }
   }
 
-  var keys: [String] {
+  package var keys: [String] {
     get throws {
       try (command("KEYS", "*").elements ?? []).compactMap { $0.bytes.map { String(decoding: $0, as: UTF8.self) } }
     }
   }
 
   /// The channels that somebody is subscribed to.
-  var channels: [String] {
+  package var channels: [String] {
     get throws {
       try (command("PUBSUB", "CHANNELS").elements ?? []).compactMap {
         $0.bytes.map { String(decoding: $0, as: UTF8.self) }
