@@ -15,22 +15,20 @@ public struct QueueScript: Sendable {
   public let command: RedisCommand
   private let count: Int
 
-  /// A script that fails keeps what it did until then, so a marker whose message the queue does not take is removed
-  /// again; the messages before it are in the queue and have theirs.
+  /// A script that fails keeps what it did until then. So a marker is set before the push, to see that it can be, and
+  /// counts only with the value that it gets behind the push: what the queue did not take has none.
   ///
   /// KEYS: the queue, the exchange's bindings, a marker for each task. ARGV: the binding, how long a marker stays, a
   /// message for each task. Returns for each task 1 if it was pushed and 0 if it had been before.
-  static let text = """
+  private static let text = """
     redis.call('SADD', KEYS[2], ARGV[1])
     local pushed = {}
     for place = 3, #KEYS do
       pushed[place - 2] = 0
-      if redis.call('SET', KEYS[place], '', 'NX', 'EX', ARGV[2]) then
-        local result = redis.pcall('LPUSH', KEYS[1], ARGV[place])
-        if type(result) == 'table' then
-          redis.call('DEL', KEYS[place])
-          return result
-        end
+      if redis.call('GET', KEYS[place]) ~= 'pushed' then
+        redis.call('SET', KEYS[place], 'pushing', 'EX', ARGV[2])
+        redis.call('LPUSH', KEYS[1], ARGV[place])
+        redis.call('SET', KEYS[place], 'pushed', 'EX', ARGV[2])
         pushed[place - 2] = 1
       end
     end
