@@ -31,6 +31,14 @@ extension UplinkSettings {
   }
 }
 
+extension Configuration {
+  /// Whether the file has a secret in it.
+  fileprivate var holdsPassword: Bool {
+    [channel.redisURL, dispatch.brokerURL, dispatch.resultURL].contains { $0?.password != nil }
+      || facilitator.proxy?.credentials != nil && lines["facilitator.proxy"] != nil
+  }
+}
+
 extension Configuration.Dispatch {
   /// What is started here has only started the job elsewhere when it ends.
   var startsElsewhere: Bool { kind == .celery || commandIs == .launcher }
@@ -216,6 +224,14 @@ enum ConfigurationCheck {
     }
     if !configuration.jobs.verifySignatures {
       remarks.append("verify_signatures = false: anybody the facilitator lets through can run jobs here")
+    }
+    if configuration.dispatch.kind == .celery, configuration.channel.kind == .socket {
+      remarks.append(
+        "channel.kind = \"socket\": only workers on this machine can report; those on others need channel.kind = \"redis\""
+      )
+    }
+    if configuration.holdsPassword, let mode = try? Files.mode(configuration.file), mode & 0o004 != 0 {
+      remarks.append("\(configuration.file) holds a password and anybody on this machine can read it: chmod o-r")
     }
     let file = configuration.identity.hotkeyFile
     if let mode = try? Files.mode(file), let warning = HotkeyFile.warning(path: file, mode: mode) {
