@@ -69,6 +69,7 @@ test-python:
 test: setup lint
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
+	script/test-python
 
 lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Benchmarks Sources Tests

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
 
 import pytest
+import redis_server
 from django.conf import settings
+from redis_server import RedisServer
 from twins import Asynchronous, Blocking, Client
 
 settings.configure()
@@ -27,25 +26,8 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[tuple[str, int]]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("redis-server is not installed: apt-get install redis-server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host, port = free.getsockname()
-    server = subprocess.Popen(
-        [program, "--bind", host, "--port", str(port), "--save", "", "--daemonize", "no"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        while "eady to accept connections" not in (line := server.stdout.readline()):
-            assert line, "redis-server has not started"
-        yield host, port
-    finally:
-        server.terminate()
-        server.wait(30)
-        assert server.stdout is not None
-        server.stdout.close()
+def redis() -> Iterator[RedisServer]:
+    if reason := redis_server.missing():
+        pytest.skip(reason)
+    with RedisServer() as server:
+        yield server

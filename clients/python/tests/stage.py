@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,10 +33,15 @@ def missing() -> str | None:
     return f"{', '.join(absent)} not in {PROGRAMS}: swift build, or HORDELINK_PROGRAMS" if absent else None
 
 
-class Stage:
-    """Jobs' commands are launchers that do nothing, so that the test can be each job's worker."""
+# A launcher that does nothing, so that the test can be each job's worker.
+LAUNCHER = 'command = ["/bin/true"]\ncommand_is = "launcher"'
 
-    def __init__(self, *, more: str = "", command: list[str] | None = None) -> None:
+
+class Stage:
+    """The service is started by `start`; the dev facilitator is there from the first."""
+
+    def __init__(self, *, dispatch: str = LAUNCHER, jobs: str = "", more: str = "") -> None:
+        """Write the configuration: the lines of [dispatch], more of them for [jobs], and more sections."""
         self.folder = Path(tempfile.mkdtemp(prefix="hordelink-"))
         self.runtime_directory = self.folder / "run"
         self.events: list[dict[str, Any]] = []
@@ -55,7 +61,6 @@ class Stage:
         hotkey = self.folder / "hotkey"
         hotkey.touch(0o600)
         hotkey.write_text(json.dumps({"secretSeed": "0x" + secrets.token_hex(32)}))
-        kind = "launcher" if command is None else "worker"
         self.configuration = self.folder / "hordelink.toml"
         self.configuration.write_text(f"""
 state_directory = "{self.folder}/state"
@@ -66,9 +71,9 @@ url = "{url}"
 hotkey_file = "{hotkey}"
 [jobs]
 trusted_signers = ["{SIGNER}"]
+{jobs}
 [dispatch]
-command = {json.dumps(command or ["/bin/true"])}
-command_is = "{kind}"
+{dispatch}
 {more}
 """)
 
@@ -111,15 +116,25 @@ command_is = "{kind}"
             )
         self.wait_for("authenticated", after=len(self.events))
 
-    def stop(self) -> None:
-        if self._supervisor is not None:
-            self._supervisor.terminate()
-            try:
-                self._supervisor.wait(30)
-            except subprocess.TimeoutExpired:
-                self._supervisor.kill()
-                self._supervisor.wait()
+    def stop(self) -> int | None:
+        """Stop it in order; returns its exit code, nothing if it does not run."""
+        if self._supervisor is None:
+            return None
+        self._supervisor.terminate()
+        try:
+            return self._supervisor.wait(30)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            return self._supervisor.wait()
+        finally:
             self._supervisor = None
+
+    def kill_supervisor(self) -> None:
+        """Kill it as a crash would; its children see that and leave."""
+        assert self._supervisor is not None
+        self._supervisor.kill()
+        self._supervisor.wait()
+        self._supervisor = None
 
     def children(self) -> list[dict[str, Any]]:
         """What runs, or nothing while the service does not answer."""
@@ -155,10 +170,12 @@ command_is = "{kind}"
         self._facilitator.stdin.write(json.dumps({"command": command, **fields}) + "\n")
         self._facilitator.stdin.flush()
 
-    def start_job(self, *, args: list[str] | None = None) -> str:
+    def start_job(
+        self, *, job: str | None = None, args: Sequence[str] = (), limits: Sequence[int] = (600, 600, 600, 600)
+    ) -> str:
         """Send a job and wait until it is accepted. Its socket may not be there yet."""
-        job = str(uuid.uuid4())
-        self.tell("job", uuid=job, args=args or [], limits=[600, 600, 600, 600])
+        job = job or str(uuid.uuid4())
+        self.tell("job", uuid=job, args=list(args), limits=list(limits))
         self.wait_for("accepted", uuid=job, status="received")
         return job
 

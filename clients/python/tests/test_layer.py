@@ -15,6 +15,7 @@ from asgiref.sync import async_to_sync
 from channels.exceptions import InvalidChannelLayerError
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.test import override_settings
+from redis_server import RedisServer
 from scripted_server import Connection, ScriptedServer
 from stage import Stage
 from twins import JOB
@@ -176,7 +177,7 @@ def test_another_layer_that_cannot_be_made_is_said_to_be_so(runtime_directory: P
 @pytest.mark.parametrize(
     "backend", ["channels_redis.core.RedisChannelLayer", "channels_redis.pubsub.RedisPubSubChannelLayer"]
 )
-def test_the_other_layer_may_be_channels_redis(runtime_directory: Path, redis: tuple[str, int], backend: str) -> None:
+def test_the_other_layer_may_be_channels_redis(runtime_directory: Path, redis: RedisServer, backend: str) -> None:
     async def main(layer: Any) -> None:
         mine = await layer.new_channel()
         await layer.group_add("group", mine)
@@ -191,7 +192,7 @@ def test_the_other_layer_may_be_channels_redis(runtime_directory: Path, redis: t
 
     path = str(runtime_directory / "jobs" / JOB / "worker.sock")
     with (
-        configured(runtime_directory, layer={"BACKEND": backend, "CONFIG": {"hosts": [redis]}}),
+        configured(runtime_directory, layer={"BACKEND": backend, "CONFIG": {"hosts": [redis.url()]}}),
         ScriptedServer(path, [Connection.acknowledge_all]) as server,
     ):
         asyncio.run(main(get_channel_layer()))

@@ -10,6 +10,7 @@ import pytest
 import stage
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
+from redis_server import RedisServer
 from stage import Stage
 
 pytestmark = pytest.mark.skipif(stage.missing() is not None, reason=str(stage.missing()))
@@ -33,24 +34,22 @@ async def report_all(layer: Any, jobs: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["core", "pubsub"])
-def test_what_channels_redis_sends_arrives_in_order(redis: tuple[str, int], name: str) -> None:
-    host, port = redis
-    more = f'[channel]\nkind = "redis"\nredis_layer = "{name}"\nredis_url = "redis://{host}:{port}/0"\n'
+def test_what_channels_redis_sends_arrives_in_order(redis: RedisServer, name: str) -> None:
+    more = f'[channel]\nkind = "redis"\nredis_layer = "{name}"\nredis_url = "{redis.url()}"\n'
     with Stage(more=more) as service:
         service.start()
         jobs = [service.start_job() for _ in range(20)]
         if name == "pubsub":
             # What is published before a job's Listener is subscribed is gone.
             service.wait_until_ready(jobs)
-        layer = (RedisChannelLayer if name == "core" else RedisPubSubChannelLayer)(hosts=[redis])
+        layer = (RedisChannelLayer if name == "core" else RedisPubSubChannelLayer)(hosts=[redis.url()])
         asyncio.run(report_all(layer, jobs))
         for job in jobs:
             assert service.accepted(job, "completed") == ["received", *STATUSES]
 
 
-def test_listeners_killed_meanwhile_lose_nothing_of_the_core_layer(redis: tuple[str, int]) -> None:
-    host, port = redis
-    more = f'[channel]\nkind = "redis"\nredis_layer = "core"\nredis_url = "redis://{host}:{port}/1"\n'
+def test_listeners_killed_meanwhile_lose_nothing_of_the_core_layer(redis: RedisServer) -> None:
+    more = f'[channel]\nkind = "redis"\nredis_layer = "core"\nredis_url = "{redis.url(1)}"\n'
     with Stage(more=more) as service:
         service.start()
         jobs = [service.start_job() for _ in range(10)]
@@ -60,7 +59,7 @@ def test_listeners_killed_meanwhile_lose_nothing_of_the_core_layer(redis: tuple[
             return sum([await asyncio.to_thread(service.kill, "listener", job) for job in jobs])
 
         async def main() -> int:
-            layer = RedisChannelLayer(hosts=[f"redis://{host}:{port}/1"])
+            layer = RedisChannelLayer(hosts=[redis.url(1)])
             _, kills = await asyncio.gather(report_all(layer, jobs), kill())
             return kills
 

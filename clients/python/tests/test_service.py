@@ -98,7 +98,7 @@ def worker_of_the_readme() -> str:
 
 
 def test_a_command_as_the_readme_has_it_finds_its_job_in_the_environment() -> None:
-    with Stage(command=[sys.executable, "-c", worker_of_the_readme()]) as service:
+    with Stage(dispatch=f"command = {json.dumps([sys.executable, '-c', worker_of_the_readme()])}") as service:
         service.start()
         job = service.start_job(args=["é"])
         assert service.accepted(job, "completed") == ["received", "accepted", "executor_ready", "completed"]
