@@ -24,13 +24,25 @@ PROGRAMS = Path(os.environ.get("HORDELINK_PROGRAMS", Path(__file__).parents[3] /
 # //Alice, with whose key the dev facilitator signs jobs.
 SIGNER = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
 
-_NAMES = ["hordelink-supervisor", "hordelink-uplink", "hordelink-listener", "hordelink-dev-facilitator", "hordelinkctl"]
+_NAMES = [
+    "hordelink-supervisor",
+    "hordelink-uplink",
+    "hordelink-listener",
+    "hordelink-dispatch-celery",
+    "hordelink-dev-facilitator",
+    "hordelinkctl",
+]
 
 
 def missing() -> str | None:
     """Why there is no service to test with."""
     absent = [name for name in _NAMES if not (PROGRAMS / name).is_file()]
     return f"{', '.join(absent)} not in {PROGRAMS}: swift build, or HORDELINK_PROGRAMS" if absent else None
+
+
+def is_running(pid: int) -> bool:
+    """Whether that process is there."""
+    return Path(f"/proc/{pid}").exists()
 
 
 # A launcher that does nothing, so that the test can be each job's worker.
@@ -116,6 +128,11 @@ trusted_signers = ["{SIGNER}"]
             )
         self.wait_for("authenticated", after=len(self.events))
 
+    @property
+    def supervisor_pid(self) -> int:
+        assert self._supervisor is not None
+        return self._supervisor.pid
+
     def stop(self) -> int | None:
         """Stop it in order; returns its exit code, nothing if it does not run."""
         if self._supervisor is None:
@@ -194,6 +211,12 @@ trusted_signers = ["{SIGNER}"]
                 self.events.append(json.loads(self._lines.get(timeout=max(0.0, deadline - time.monotonic()))))
             except queue.Empty:
                 raise AssertionError(f"no {event} with {fields} in {seconds} s; the log:\n{self.log}") from None
+
+    def take_events(self) -> None:
+        """Read what the facilitator has said by now."""
+        # What it is told to do is done behind what it has been sent, and this it says at once.
+        self.tell("ask")
+        self.wait_for("bad_command", after=len(self.events))
 
     def accepted(self, job: str, last: str) -> list[str]:
         """What the facilitator has accepted of a job, in order, once it has accepted that last status."""
