@@ -23,7 +23,7 @@ manpages = $(notdir $(wildcard docs/man/*.[1-8]))
 fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordelink|$(docdir)|g' \
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
-.PHONY: build test demo bench-signatures bench-backlog bench-restart simulate faults install uninstall deb \
+.PHONY: build test demo demo-celery bench-signatures bench-backlog bench-restart simulate faults install uninstall deb \
   test-python lint format setup clean
 
 build: setup
@@ -34,6 +34,11 @@ setup:
 
 demo: build
 	.build/release/hordelink-demo
+
+# Jobs as Celery tasks, with Debian's redis-server and Celery from PyPI: two workers, both channel layers.
+demo-celery: build
+	@script/python-environment
+	PYTHONPATH=clients/python/tests HORDELINK_PROGRAMS=.build/release .build/python/bin/python Tests/Celery/demo.py
 
 # Our signatures beside PyPI's, docs/benchmarks/signatures.md; fetches two packages into a temporary folder.
 bench-signatures: setup
