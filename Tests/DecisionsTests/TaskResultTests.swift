@@ -19,6 +19,10 @@ import Testing
         + #""traceback": "Traceback", "children": []}"#)
     #expect(exit?.task == TaskEnd(state: "FAILURE", error: "ValueError: no, 1"))
     #expect(exit?.stderrTail == Array("Traceback".utf8))
+    let file = failed(
+      #"{"status": "FAILURE", "result": {"exc_type": "FileNotFoundError", "exc_message": [2, "No such file"]}, "#
+        + #""traceback": "Traceback\n  File x\nFileNotFoundError: [Errno 2] No such file: 'p'\n"}"#)
+    #expect(file?.task?.error == "FileNotFoundError: [Errno 2] No such file: 'p'")
     let expired = failed(
       #"{"status": "REVOKED", "result": {"exc_type": "TaskRevokedError", "exc_message": ["expired"]}}"#)
     #expect(expired?.task == TaskEnd(state: "REVOKED", error: "TaskRevokedError: expired"))

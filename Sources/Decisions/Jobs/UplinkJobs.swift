@@ -221,7 +221,8 @@ extension UplinkCore {
       let terminal = newEntry(id, .hordeFailed, metadata: exitMetadata(exit), at: now)
       operations += record(terminal, at: now)
       entry = terminal
-      log(.warning, .jobEnded, "its command ended without a terminal status; horde_failed is reported", job: id)
+      let what = exit.task.map { "its task ended as \($0.state) (\($0.error))" } ?? "its command ended"
+      log(.warning, .jobEnded, "\(what) without a terminal status; horde_failed is reported", job: id)
     }
     jobs[id]?.exitStored = true
     actions.append(.commit(operations, then: .exit(id, listener, entry)))

@@ -21,10 +21,13 @@ enum TaskResult: Sendable, Equatable {
     switch state {
     case "SUCCESS": self = .success
     case .some(let state) where Self.failures.contains(state):
-      let traceback = Array((value?["traceback"]?.stringValue ?? "").utf8.suffix(Limits.stderrTailBytes))
-      let error = value.map { Self.error($0["result"]) } ?? "its error is longer than \(Self.readBytes) bytes"
+      let traceback = value?["traceback"]?.stringValue ?? ""
+      let error =
+        value.map { Self.error($0["result"], traceback) } ?? "its error is longer than \(Self.readBytes) bytes"
       self = .failed(
-        CommandExit(code: nil, signal: nil, stderrTail: traceback, task: TaskEnd(state: state, error: error)))
+        CommandExit(
+          code: nil, signal: nil, stderrTail: Array(traceback.utf8.suffix(Limits.stderrTailBytes)),
+          task: TaskEnd(state: state, error: String(error.prefix(Self.errorLength)))))
     default: self = .none
     }
   }
@@ -35,15 +38,21 @@ enum TaskResult: Sendable, Equatable {
     return (failures + ["SUCCESS"]).first { bytes.starts(with: "{\"status\": \"\($0)\"".utf8) }
   }
 
-  /// As Python shows an exception: its type and what it was made of.
-  private static func error(_ result: JSONValue?) -> String {
+  /// As Python shows an exception: the end of its traceback, or its type and what it was made of.
+  private static func error(_ result: JSONValue?, _ traceback: String) -> String {
     let type = result?["exc_type"]?.stringValue ?? "no error is given"
+    // Not all that an exception says of itself is among its arguments. A module's name may stand before its type.
+    if let last = traceback.split(separator: "\n").last, last.first?.isWhitespace == false,
+      last.prefix(while: { $0 != ":" }).hasSuffix(type)
+    {
+      return String(last)
+    }
     let parts: [String] =
       switch result?["exc_message"] {
       case .array(let values): values.map { $0.stringValue ?? String(decoding: $0.text(.compact), as: UTF8.self) }
       case .some(let value): [value.stringValue ?? String(decoding: value.text(.compact), as: UTF8.self)]
       case nil: []
       }
-    return String("\(type)\(parts.isEmpty ? "" : ": ")\(parts.joined(separator: ", "))".prefix(errorLength))
+    return "\(type)\(parts.isEmpty ? "" : ": ")\(parts.joined(separator: ", "))"
   }
 }
