@@ -220,6 +220,14 @@ queue_seconds = {queue_seconds}"""
         """What the facilitator has accepted of a job so far, in order."""
         return [event["status"] for event in self.events if event["event"] == "accepted" and event["uuid"] == job]
 
+    def wait_for_some(self, count: int) -> None:
+        """Wait for so many more updates, or until every job has ended."""
+        for _ in range(count):
+            jobs = {event["uuid"] for event in self.events if event["event"] == "accepted"}
+            if all(self.has_ended(job) for job in jobs):
+                return
+            self.wait_for("accepted", after=len(self.events), seconds=60)
+
     def has_ended(self, job: str) -> bool:
         return bool(TERMINAL & set(self.told(job)))
 

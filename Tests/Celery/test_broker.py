@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from redis_server import RedisServer
 
-from rig import CeleryStage, until
+from rig import CeleryStage, Job, until
 
 
 def test_a_job_waits_for_the_broker_and_runs_once(redis: RedisServer) -> None:
@@ -54,17 +55,43 @@ def test_a_dispatcher_killed_while_it_dispatches_leaves_one_execution(redis: Red
         broker.pause()
         job = service.send()
         killed: set[int] = set()
-
-        def kill_another() -> bool:
-            for child in service.children():
-                if (child["name"], child["job"]) == ("command", job.id) and child["pid"] not in killed | {0}:
-                    os.kill(child["pid"], signal.SIGKILL)
-                    killed.add(child["pid"])
-                    return True
-            return False
-
         for _ in range(3):
-            until(kill_another, "a dispatcher runs")
+            pid = wait_for_dispatcher(service, job, killed)
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        broker.resume()
+        service.end(job.id)
+        service.finish()
+        service.expect_completed(job)
+
+
+def wait_for_dispatcher(service: CeleryStage, job: Job, without: set[int]) -> int:
+    """Returns the pid of what puts the job into the queue, another than those."""
+    pids: set[int] = set()
+
+    def runs() -> bool:
+        found = {child["pid"] for child in service.children() if (child["name"], child["job"]) == ("command", job.id)}
+        pids.update(found - without - {0})
+        return bool(pids)
+
+    until(runs, "a dispatcher runs")
+    return pids.pop()
+
+
+@pytest.mark.parametrize("name", ["supervisor", "uplink", "listener"])
+def test_a_process_killed_while_a_job_is_dispatched_leaves_one_execution(redis: RedisServer, name: str) -> None:
+    with RedisServer() as broker, CeleryStage(redis, "core", broker=broker) as service:
+        service.start()
+        service.start_workers("one")
+        broker.pause()
+        job = service.send()
+        wait_for_dispatcher(service, job, set())
+        if name == "supervisor":
+            service.kill_supervisor()
+            service.start()
+        else:
+            assert service.kill(name, job.id if name == "listener" else None)
+        service.wait_until_ready([job.id])
         broker.resume()
         service.end(job.id)
         service.finish()
