@@ -48,22 +48,26 @@ public struct CommandRecord: MessagePart, Hashable {
 public struct OpenJob: MessagePart, Hashable {
   public var job: JobID
   public var phase: JobPhase
+  /// It was dispatched as a Celery task.
+  public var isTask: Bool
   /// What is on record of its command, once it has been started.
   public var command: CommandRecord?
 
-  public init(job: JobID, phase: JobPhase, command: CommandRecord? = nil) {
+  public init(job: JobID, phase: JobPhase, isTask: Bool = false, command: CommandRecord? = nil) {
     self.job = job
     self.phase = phase
+    self.isTask = isTask
     self.command = command
   }
 
   public var fields: [MessagePackValue] {
-    [.job(job), .int(Int64(phase.rawValue)), command?.value ?? .null]
+    [.job(job), .int(Int64(phase.rawValue)), .bool(isTask), command?.value ?? .null]
   }
 
   public init(fields: inout FieldReader) throws(FrameError) {
     job = try fields.job("job")
     phase = try fields.next("phase") { $0.raw(JobPhase.init(rawValue:)) }
+    isTask = try fields.bool("is a task")
     command = try fields.optionalPart("command")
   }
 }

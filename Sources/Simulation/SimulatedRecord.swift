@@ -17,6 +17,7 @@ struct SimulatedRecord {
     var new: NewJob
     var phase = JobPhase.accepted
     var deadline: Deadline?
+    var isTask = false
     var command: CommandRecord?
     var exitStored = false
     var endedAt: WallTime?
@@ -48,10 +49,11 @@ struct SimulatedRecord {
       places[entry.id] = updates.count
       jobs[entry.job]?.updates.append(updates.count)
       updates.append(Update(entry: entry))
-    case .setDispatching(let job, let deadline):
+    case .setDispatching(let job, let deadline, let isTask):
       if jobs[job]?.phase != .accepted { broken = "\(job) is dispatched twice" }
       jobs[job]?.phase = .dispatching
       jobs[job]?.deadline = deadline
+      jobs[job]?.isTask = isTask
     case .setCommand(let job, let record): jobs[job]?.command = record
     case .setExit(let job, _): jobs[job]?.exitStored = true
     case .end(let job, let at):
@@ -104,7 +106,8 @@ struct SimulatedRecord {
     return StoredJob(
       job: id, receivedAt: job.new.receivedAt, phase: job.phase,
       statuses: statuses(of: id),
-      limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command, exitStored: job.exitStored,
+      limitSeconds: job.new.limitSeconds, deadline: job.deadline, isTask: job.isTask, command: job.command,
+      exitStored: job.exitStored,
       signatureHash: job.new.signatureHash, bodyBytes: job.endedAt == nil ? job.new.body.count : 0)
   }
 

@@ -92,6 +92,7 @@ enum Schema {
       stored_at INTEGER NOT NULL,
       metadata BLOB
     ) STRICT;
+    ALTER TABLE jobs ADD COLUMN is_task INTEGER NOT NULL DEFAULT 0;
     """,
   ]
 

@@ -114,7 +114,8 @@ public final class Store {
       """
       SELECT uuid, phase, limit_seconds, deadline_boot, deadline_boot_id, deadline_wall, command_pid,
         command_start, command_boot_id, exit_stored, signature_hash,
-        (SELECT group_concat(status) FROM (SELECT status FROM updates WHERE job = jobs.id ORDER BY id)), coalesce(length(body), 0), received_at
+        (SELECT group_concat(status) FROM (SELECT status FROM updates WHERE job = jobs.id ORDER BY id)), coalesce(length(body), 0), received_at,
+        is_task
       FROM jobs WHERE \(condition) ORDER BY id
       """)
     try rows.bind(values)
@@ -129,7 +130,8 @@ public final class Store {
         StoredJob(
           job: job, receivedAt: WallTime(milliseconds: rows.integer(13)), phase: phase,
           statuses: rows.text(11).split(separator: ",").compactMap { UInt8($0).flatMap(JobStatus.init(rawValue:)) },
-          limitSeconds: Int(rows.integer(2)), deadline: deadline(rows), command: command(rows),
+          limitSeconds: Int(rows.integer(2)), deadline: deadline(rows), isTask: rows.integer(14) != 0,
+          command: command(rows),
           exitStored: rows.integer(9) != 0, signatureHash: rows.blob(10), bodyBytes: Int(rows.integer(12))))
     }
     return jobs

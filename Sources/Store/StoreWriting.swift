@@ -27,12 +27,12 @@ extension Store {
         SQLValue(entry.metadata))
     case .dropForHook(let ids):
       for id in ids { try database.run("DELETE FROM for_hook WHERE id = ?", .integer(id.number)) }
-    case .setDispatching(let job, let deadline):
+    case .setDispatching(let job, let deadline, let isTask):
       try database.run(
         """
-        UPDATE jobs SET phase = ?, deadline_boot = ?, deadline_boot_id = ?, deadline_wall = ? WHERE uuid = ?
+        UPDATE jobs SET phase = ?, deadline_boot = ?, deadline_boot_id = ?, deadline_wall = ?, is_task = ? WHERE uuid = ?
         """, .phase(.dispatching), .integer(deadline.boot.nanoseconds), .text(deadline.bootID),
-        .integer(deadline.wall.milliseconds), .text(job.description))
+        .integer(deadline.wall.milliseconds), .integer(isTask ? 1 : 0), .text(job.description))
     case .setCommand(let job, let record):
       try database.run(
         "UPDATE jobs SET command_pid = ?, command_start = ?, command_boot_id = ? WHERE uuid = ?",

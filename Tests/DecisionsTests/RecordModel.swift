@@ -17,6 +17,7 @@ struct RecordModel {
     var new: NewJob
     var phase = JobPhase.accepted
     var deadline: Deadline?
+    var isTask = false
     var command: CommandRecord?
     var exit: CommandExit?
     var endedAt: WallTime?
@@ -47,10 +48,11 @@ struct RecordModel {
       placesOfJob[entry.job, default: []].append(updates.count)
       queuedCount += 1
       updates.append(Update(entry: entry))
-    case .setDispatching(let job, let deadline):
+    case .setDispatching(let job, let deadline, let isTask):
       #expect(jobs[job]?.phase == .accepted, "dispatched twice")
       jobs[job]?.phase = .dispatching
       jobs[job]?.deadline = deadline
+      jobs[job]?.isTask = isTask
     case .setCommand(let job, let record): jobs[job]?.command = record
     case .setExit(let job, let exit):
       #expect(jobs[job]?.exit == nil, "its exit is stored twice")
@@ -140,7 +142,7 @@ struct RecordModel {
     return StoredJob(
       job: id, receivedAt: job.new.receivedAt, phase: job.phase,
       statuses: statuses(of: id),
-      limitSeconds: job.new.limitSeconds, deadline: job.deadline, command: job.command,
+      limitSeconds: job.new.limitSeconds, deadline: job.deadline, isTask: job.isTask, command: job.command,
       exitStored: job.exit != nil, signatureHash: job.new.signatureHash, bodyBytes: job.new.body.count)
   }
 

@@ -84,12 +84,27 @@ import Testing
 
   @Test func aNewSupervisorAsksAgainForWhatIsNotKnownToBeInTheQueue() {
     var supervisor = SupervisorUnderTest.ready(tasks: tasks)
-    let unsure = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching)))
+    let unsure = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching, isTask: true)))
     #expect(unsure.contains(.toUplink(.commandKnowledge(job(1), .neverStarted))))
     dispatching(&supervisor)
-    let sure = supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .dispatching, command: record)))
+    let sure = supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .dispatching, isTask: true, command: record)))
     #expect(sure.contains(.toUplink(.commandKnowledge(job(2), .unknown))))
     #expect(supervisor.uplink(.dispatch(job(2), body: [], beginBy: 0)).isEmpty)
+    // Dispatched as a command, before the configuration was another: that may have run.
+    let other = supervisor.uplink(.openJob(OpenJob(job: job(3), phase: .dispatching)))
+    #expect(other.contains(.toUplink(.commandKnowledge(job(3), .unknown))))
+  }
+
+  @Test func aTaskGoesOnWhenJobsAreCommandsNow() {
+    var supervisor = SupervisorUnderTest.ready()
+    let actions = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching, isTask: true, command: record)))
+    #expect(actions.contains { if case .spawnListener(.job(job(1)), _) = $0 { true } else { false } })
+    let before = uplink()
+    let after = UplinkUnderTest(record: before.record)
+    after.supervisor(.commandKnowledge(job(1), .unknown))
+    after.supervisor(.stop(.closeJobs))
+    after.settle()
+    #expect(after.record.statuses(of: job(1)) == [.received])
   }
 
   @Test func aStopEndsItWithoutAnotherAttempt() {

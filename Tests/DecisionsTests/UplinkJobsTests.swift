@@ -44,7 +44,8 @@ import Testing
     #expect(actions.said.isEmpty)
     let deadline = Deadline(
       boot: at(750), bootID: "boot", wall: WallTime(milliseconds: 1_000_000_000 + 750_000))
-    #expect(actions.effects == [.commit([.setDispatching(job(1), deadline)], then: .dispatching(job(1)))])
+    #expect(
+      actions.effects == [.commit([.setDispatching(job(1), deadline, isTask: false)], then: .dispatching(job(1)))])
     // A second Listener that gets ready dispatches nothing.
     #expect(uplink.supervisor(.listenerReady(job(1), Generation(5))).effects.isEmpty)
     #expect(uplink.settleOne().effects == [.loadBody(job(1))])

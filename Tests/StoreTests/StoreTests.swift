@@ -22,7 +22,7 @@ import Testing
     let command = CommandRecord(pid: 42, startTime: 99, bootID: "boot")
     try record.open().commit([
       newJob(job(1), hash: [9]), .insertUpdate(entry(1, job(1), .received)),
-      .setDispatching(job(1), deadline), .setCommand(job(1), command),
+      .setDispatching(job(1), deadline, isTask: true), .setCommand(job(1), command),
       .insertUpdate(entry(2, job(1), .accepted, metadata: Array("{}".utf8))),
       .putSpecs(SpecsEntry(number: 5, specs: MachineSpecs(minerHotkey: "m\0é", batchID: "b", specs: [1]))),
       .insertCheat(CheatReport(number: 6, body: [7], signatureHash: [8]), at: now),
@@ -34,7 +34,8 @@ import Testing
         StoredJob(
           job: job(1), receivedAt: now, phase: .dispatching,
           statuses: [.received, .accepted],
-          limitSeconds: 60, deadline: deadline, command: command, exitStored: false, signatureHash: [9], bodyBytes: 3)
+          limitSeconds: 60, deadline: deadline, isTask: true, command: command, exitStored: false, signatureHash: [9],
+          bodyBytes: 3)
       ])
     #expect(state.nextUpdate == UpdateID(3) && state.queued == 2 && state.dead == 0)
     #expect(state.specs.map(\.specs.minerHotkey) == ["m\0é"] && state.cheats.map(\.body) == [[7]])

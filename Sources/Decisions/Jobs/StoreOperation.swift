@@ -9,7 +9,7 @@ public enum StoreOperation: Sendable, Hashable {
   case insertForHook(OutboxEntry)
   /// The hook has taken them.
   case dropForHook([UpdateID])
-  case setDispatching(JobID, Deadline)
+  case setDispatching(JobID, Deadline, isTask: Bool)
   case setCommand(JobID, CommandRecord)
   case setExit(JobID, CommandExit)
   /// The job has its terminal status: the request, which may hold tokens, is erased.
@@ -87,6 +87,8 @@ public struct StoredJob: Sendable, Hashable {
   public var statuses: [JobStatus]
   public var limitSeconds: Int
   public var deadline: Deadline?
+  /// It was dispatched as a Celery task.
+  public var isTask: Bool
   public var command: CommandRecord?
   public var exitStored: Bool
   public var signatureHash: [UInt8]?
@@ -95,7 +97,8 @@ public struct StoredJob: Sendable, Hashable {
 
   public init(
     job: JobID, receivedAt: WallTime, phase: JobPhase, statuses: [JobStatus], limitSeconds: Int,
-    deadline: Deadline?, command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?, bodyBytes: Int = 0
+    deadline: Deadline?, isTask: Bool = false, command: CommandRecord?, exitStored: Bool, signatureHash: [UInt8]?,
+    bodyBytes: Int = 0
   ) {
     self.job = job
     self.receivedAt = receivedAt
@@ -103,6 +106,7 @@ public struct StoredJob: Sendable, Hashable {
     self.statuses = statuses
     self.limitSeconds = limitSeconds
     self.deadline = deadline
+    self.isTask = isTask
     self.command = command
     self.exitStored = exitStored
     self.signatureHash = signatureHash

@@ -131,7 +131,7 @@ extension UplinkCore {
       actions.append(.toSupervisor(.stopped(.closeJobs)))
       return
     }
-    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.phase == .dispatching {
+    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.phase == .dispatching && !job.isTask {
       fail(id, reason: .genericError, message: "the service was stopped while the job ran", at: now)
     }
     // Told once everything before it is durable.

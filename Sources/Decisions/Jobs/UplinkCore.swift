@@ -144,6 +144,8 @@ public struct UplinkCore: Sendable {
     var uncommitted: JobStatusSet = []
     var limitSeconds: Int
     var deadline: Instant?
+    /// It was dispatched as a Celery task, whatever is set now.
+    var isTask = false
     /// Why its task is not in the queue yet.
     var delay: String?
     var command: CommandRecord?
@@ -292,7 +294,8 @@ public struct UplinkCore: Sendable {
     actions = [.toSupervisor(.ready)]
     if isRestored { failRestoredJobs(at: now) }
     for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.uncommitted.isEmpty {
-      actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: job.phase, command: job.command))))
+      actions.append(
+        .toSupervisor(.openJob(OpenJob(job: id, phase: job.phase, isTask: job.isTask, command: job.command))))
     }
     actions.append(.toSupervisor(.inventoryComplete))
     supervisorIsTold = true
@@ -410,7 +413,7 @@ extension UplinkCore.Job {
   init(_ stored: StoredJob, deadline: Instant?, at now: Moment) {
     self.init(
       receivedAt: now.boot + .milliseconds(stored.receivedAt.milliseconds - now.wall.milliseconds), phase: stored.phase,
-      statuses: stored.statuses, limitSeconds: stored.limitSeconds, deadline: deadline,
+      statuses: stored.statuses, limitSeconds: stored.limitSeconds, deadline: deadline, isTask: stored.isTask,
       command: stored.command, exitStored: stored.exitStored, signatureHash: stored.signatureHash,
       bodyBytes: stored.bodyBytes)
   }

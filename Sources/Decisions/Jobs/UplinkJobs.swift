@@ -119,8 +119,10 @@ extension UplinkCore {
       wall: WallTime(milliseconds: now.wall.milliseconds + Int64(allowed.wholeMilliseconds)))
     jobs[id]?.phase = .dispatching
     jobs[id]?.deadline = deadline.boot
+    jobs[id]?.isTask = settings.tasks != nil
     note(deadline: deadline.boot)
-    actions.append(.commit([.setDispatching(id, deadline)], then: .dispatching(id)))
+    actions.append(
+      .commit([.setDispatching(id, deadline, isTask: settings.tasks != nil)], then: .dispatching(id)))
   }
 
   mutating func commandKnowledge(_ id: JobID, _ knowledge: CommandKnowledge, at now: Moment) {
@@ -130,7 +132,7 @@ extension UplinkCore {
     // Asked again for what an earlier Supervisor may have put into the queue, the broker knows.
     case .neverStarted: actions.append(.loadBody(id))
     case .unknown:
-      if settings.commandIsLauncher { return }
+      if settings.commandIsLauncher || job.isTask { return }
       fail(
         id, reason: .genericError,
         message: "the service was restarted while the job's command ran, which ended the command", at: now)

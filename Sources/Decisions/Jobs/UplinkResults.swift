@@ -8,7 +8,7 @@ extension UplinkCore {
   mutating func lookForResults(at now: Instant) {
     guard looksForResults, var results, results.nextDeadline <= now else { return }
     let found = results.serve(at: now, dice: &dice) {
-      jobs.filter { $0.value.phase == .dispatching }.keys.sorted()
+      jobs.filter { $0.value.phase == .dispatching && $0.value.isTask }.keys.sorted()
     }
     self.results = results
     carryOut(found)

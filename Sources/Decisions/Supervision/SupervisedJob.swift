@@ -142,7 +142,8 @@ extension SupervisorCore {
       actions.append(.toUplink(.commandKnowledge(open.job, isToStart ? .neverStarted : .unknown)))
     }
     // What has ended, or ends now, needs a Listener only for those who still come to its socket.
-    let goesOn = open.phase == .accepted || (open.phase == .dispatching && settings.uplink.commandIsLauncher)
+    let isElsewhere = settings.uplink.commandIsLauncher || open.isTask
+    let goesOn = open.phase == .accepted || (open.phase == .dispatching && isElsewhere)
     if goesOn || inherited.contains(open.job) {
       hear(open.job, command: isToStart ? .none : .beforeUs, at: now)
     }

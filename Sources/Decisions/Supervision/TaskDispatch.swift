@@ -8,7 +8,8 @@ extension SupervisorCore {
 
   /// Whether an earlier Supervisor's dispatch is to be done again: nobody knows whether it has taken place.
   func mayBeDispatchedAgain(_ open: OpenJob) -> Bool {
-    settings.uplink.tasks != nil && stage == .running && open.phase == .dispatching && open.command == nil
+    settings.uplink.tasks != nil && stage == .running && open.phase == .dispatching && open.isTask
+      && open.command == nil
   }
 
   /// Its task is on its way into the queue.
