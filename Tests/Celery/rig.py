@@ -44,8 +44,8 @@ class Worker:
     def __init__(self, name: str, service: CeleryStage, *, slots: int) -> None:
         self.name = name
         self._log = service.folder / f"worker-{name}.log"
-        broker = service.broker.url()
-        celery = [sys.executable, "-m", "celery", "-A", "tasks", "--broker", broker, "--result-backend", broker]
+        celery = [sys.executable, "-m", "celery", "-A", "tasks", "--broker", service.broker.url()]
+        celery += ["--result-backend", service.results]
         celery += ["worker", "--hostname", f"{name}@%h", "--queues", f"{QUEUE},celery", "--concurrency", str(slots)]
         celery += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         with self._log.open("ab") as log:
@@ -165,22 +165,26 @@ class CeleryStage(Stage):
         layer: str,
         *,
         broker: RedisServer | None = None,
+        results: str | None = None,
+        dispatch: str = "",
         queue_seconds: int = 3600,
         grace_seconds: int = 600,
         hooks: str = "",
     ) -> None:
         self.redis = redis
         self.broker = broker or redis
+        self.results = results or self.broker.url()
         self.layer = layer
         self.workers: list[Worker] = []
-        dispatch = f"""kind = "celery"
+        celery = f"""kind = "celery"
 broker_url = "{self.broker.url()}"
 task = "tasks.run_job"
 queue = "{QUEUE}"
-queue_seconds = {queue_seconds}"""
+queue_seconds = {queue_seconds}
+{dispatch}"""
         channel = f'[channel]\nkind = "redis"\nredis_url = "{redis.url()}"\nredis_layer = "{layer}"\n'
         super().__init__(
-            dispatch=dispatch,
+            dispatch=celery,
             jobs=f"grace_seconds = {grace_seconds}",
             more=channel + (f"[hooks]\n{hooks}\n" if hooks else ""),
         )

@@ -23,6 +23,6 @@ def test_the_configuration_is_one_once_the_signers_are_filled_in(tmp_path: Path)
         f'state_directory = "{tmp_path}/state"\nruntime_directory = "/tmp/hordelink"\n'
         f'[identity]\nhotkey_file = "{hotkey}"\n{text.replace("#[hooks]", "[hooks]").replace("#on_", "on_")}'
     )
-    check = [stage.PROGRAMS / "hordelink-supervisor", "--check", "--config", configuration]
+    check = [str(stage.PROGRAMS / "hordelink-supervisor"), "--check", "--config", str(configuration)]
     checked = subprocess.run(check, check=False, capture_output=True, text=True)
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout + checked.stderr

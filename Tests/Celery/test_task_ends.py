@@ -54,6 +54,21 @@ def test_a_task_that_raises_ends_its_job_with_its_error(redis: RedisServer, laye
         assert "FileNotFoundError: 2, No such file or directory" in failure(service, job)
 
 
+def test_a_task_gets_what_the_configuration_adds_and_its_result_may_be_elsewhere(redis: RedisServer) -> None:
+    # run_job takes any more arguments, and no keywords: its error shows that they came.
+    more = """extra_args = '["fast"]'\nextra_kwargs = '{"attempts": 1}'\n"""
+    results = redis.url(1)
+    with CeleryStage(redis, "core", results=results, dispatch=f'{more}result_url = "{results}"') as service:
+        service.start()
+        service.start_workers("one")
+        job = service.start_job()
+        assert service.end(job) == ["received", "horde_failed"]
+        assert "unexpected keyword argument 'attempts'" in failure(service, job)
+        service.finish()
+        assert redis.keys(1) == {f"celery-task-meta-{job}"}
+        assert service.left_in_redis() == set()
+
+
 def test_a_killed_process_of_a_worker_ends_its_job(redis: RedisServer, layer: str) -> None:
     with CeleryStage(redis, layer) as service:
         service.start()
