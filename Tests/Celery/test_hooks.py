@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import stage
 from redis_server import RedisServer
 
 from rig import REPORTED, CeleryStage, until
@@ -29,6 +30,9 @@ def test_a_command_hears_every_update_in_order_once_it_works(redis: RedisServer,
         for job in jobs:
             service.end(job.id)
         until((tmp_path / "tries").exists, "the hook is started")
+        assert service.kill("uplink")
+        service.kill_supervisor()
+        service.start()
         (tmp_path / "works").touch()
 
         def heard(job: str) -> list[str]:
@@ -63,3 +67,26 @@ def test_a_task_hears_every_update_in_order_though_the_broker_was_away(redis: Re
         service.finish()
         service.expect_completed(job)
         assert in_order(heard()) == ["received", *REPORTED]
+
+
+def cheat_report() -> str:
+    """One that //Alice has signed, as it came over the wire."""
+    vectors = json.loads((Path(__file__).parents[1] / "Vectors/signed.json").read_text())
+    fits = {"class": "cheated", "verify": "ok", "signatory": stage.SIGNER}
+    return next(str(vector["wire"]) for vector in vectors if fits.items() <= vector.items())
+
+
+def test_a_task_hears_of_a_cheat_report_once_the_broker_is_there(redis: RedisServer) -> None:
+    hooks = 'on_cheated_task = "tasks.on_cheated"'
+    with RedisServer() as broker, CeleryStage(redis, "core", broker=broker, hooks=hooks) as service:
+        service.start()
+        broker.kill()
+        report = cheat_report()
+        service.tell("raw", text=report)
+        until(lambda: "the hook on_cheated" in service.log, "the hook has failed")
+        broker.start()
+        service.start_workers("one")
+        expected = f"job {json.loads(report)['job_uuid']}: cheated"
+        until(lambda: expected in service.workers[0].log, "the task has heard of it", 60)
+        service.finish()
+        assert service.workers[0].log.count(expected) == 1

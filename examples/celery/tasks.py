@@ -95,5 +95,11 @@ def run_job(job_request: dict[str, Any], *_extra: object) -> None:
 
 @app.task
 def on_status_update(update: dict[str, Any]) -> None:
-    """Hear of what hordelink has stored, where hordelink.toml has on_status_update_task."""
+    """Hear of what hordelink has stored, where hordelink.toml has on_status_update_task; some of it comes again."""
     logger.info("job %s: %s stored", update["uuid"], update["status"])
+
+
+@app.task
+def on_cheated(report: dict[str, Any]) -> None:
+    """Hear of a cheat report whose signature holds, where hordelink.toml has on_cheated_task."""
+    logger.warning("job %s: cheated, says trusted job %s", report["job_uuid"], report["trusted_job_uuid"])
