@@ -165,7 +165,10 @@ let package = Package(
       name: "DemoWorkerProgram", dependencies: ["DemoWorker"], path: "Sources/DemoWorker/Program",
       swiftSettings: strict, linkerSettings: withRuntime),
     .target(
-      name: "Rehearsal", dependencies: ["Identity", "JSON", "Messages", "Platform"], swiftSettings: strict),
+      name: "Rehearsal",
+      dependencies: [
+        "Identity", "JSON", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "WorkerClient",
+      ], swiftSettings: strict),
     .executableTarget(
       name: "Demo", dependencies: ["JSON", "Messages", "Platform", "Rehearsal"], swiftSettings: strict,
       linkerSettings: withRuntime),
@@ -193,7 +196,7 @@ let package = Package(
     .target(
       name: "Stage",
       dependencies: [
-        "JSON", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "Rehearsal", "WorkerClient",
+        "JSON", "Messages", "Platform", "Rehearsal", "WorkerClient",
       ], path: "Tests/Stage", swiftSettings: strict),
     .testTarget(
       name: "ConfigurationTests",
