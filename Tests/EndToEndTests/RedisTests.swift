@@ -7,28 +7,30 @@ import TestSupport
 import Testing
 import WorkerClient
 
+/// Runs `body` with the whole service up on a Redis of its own, where there is one.
+///
+/// - Parameter url: with SOCKET and PORT for the server's.
+func onRedis(
+  _ layer: String, arguments: [String] = [], url: String = "unix://SOCKET",
+  _ body: (Rehearsal, RedisProcess) throws -> Void
+) throws {
+  guard RedisProcess.isThere else {
+    print("skipped: \(RedisProcess.program) is not there")
+    return
+  }
+  let redis = try RedisProcess(arguments)
+  defer { redis.tearDown() }
+  let url = url.replacing("SOCKET", with: redis.socket).replacing("PORT", with: "\(redis.port)")
+  try onStage { settings in
+    settings.more["channel"] = "kind = \"redis\"\nredis_layer = \"\(layer)\"\nredis_url = \"\(url)\""
+  } _: { rehearsal in
+    try body(rehearsal, redis)
+  }
+}
+
 extension EndToEnd {
   /// Workers that report through a real Redis.
   @Suite struct RedisChannels {
-    /// - Parameter url: with SOCKET and PORT for the server's.
-    private func onRedis(
-      _ layer: String, arguments: [String] = [], url: String = "unix://SOCKET",
-      _ body: (Rehearsal, RedisProcess) throws -> Void
-    ) throws {
-      guard RedisProcess.isThere else {
-        print("skipped: \(RedisProcess.program) is not there")
-        return
-      }
-      let redis = try RedisProcess(arguments)
-      defer { redis.tearDown() }
-      let url = url.replacing("SOCKET", with: redis.socket).replacing("PORT", with: "\(redis.port)")
-      try onStage { settings in
-        settings.more["channel"] = "kind = \"redis\"\nredis_layer = \"\(layer)\"\nredis_url = \"\(url)\""
-      } _: { rehearsal in
-        try body(rehearsal, redis)
-      }
-    }
-
     @Test func theCoreLayersMessagesArriveInOrderAndNoneIsLeft() throws {
       try onRedis("core") { rehearsal, redis in
         let job = try rehearsal.startJob()
