@@ -87,7 +87,7 @@ format:
 install:
 	@test -x $(BUILD)/hordelink-supervisor || $(MAKE) build
 	install -d $(addprefix $(DESTDIR),$(bindir) $(libexecdir) $(unitdir) $(catalogdir) $(sysusersdir) $(tmpfilesdir) \
-	  $(docdir)/drop-ins $(foreach page,$(manpages),$(mandir)/man$(subst .,,$(suffix $(page)))))
+	  $(docdir)/drop-ins $(docdir)/examples/celery $(foreach page,$(manpages),$(mandir)/man$(subst .,,$(suffix $(page)))))
 	for program in $(programs); do \
 	  install -s -m 755 $(BUILD)/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
 	done
@@ -108,6 +108,8 @@ install:
 	ln -sf ../../../lib/hordelink/hordelink.toml $(DESTDIR)$(docdir)/hordelink.toml
 	install -m 644 README.md docs/DESIGN.md docs/PROTOCOL.md $(DESTDIR)$(docdir)/
 	install -m 644 units/hordelink.service.d/*.conf $(DESTDIR)$(docdir)/drop-ins/
+	$(fill) examples/celery/README.md | install -m 644 /dev/stdin $(DESTDIR)$(docdir)/examples/celery/README.md
+	install -m 644 examples/celery/*.py examples/celery/*.toml $(DESTDIR)$(docdir)/examples/celery/
 
 # The configuration, the hotkey and the state directory stay.
 uninstall:
