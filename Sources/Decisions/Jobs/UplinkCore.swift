@@ -176,8 +176,9 @@ public struct UplinkCore: Sendable {
   static let pageSize = 1024
   /// Failed attempts to connect after which there is an outage.
   static let attemptsOfAnOutage = 3
-  /// How many updates for a hook are held in memory.
+  /// How many updates for the hook are read at once, and how many are held in memory before that.
   static let hookPage = 1024
+  static let hookCapacity = 32_768
   /// Cheat reports that may wait for the hook.
   static let cheatCapacity = 1000
   public static let pageBytes = 64 << 20

@@ -49,9 +49,9 @@ extension UplinkCore {
     return [.insertUpdate(entry), .insertForHook(entry)]
   }
 
-  /// Reads the next updates for the hook, when most of those that were read have been taken.
+  /// Reads the next updates for the hook. Those that it does not take stay in memory, so that there is to be room for many.
   mutating func loadForHook() {
-    guard settings.hasStatusHook, hookRoom.mayHaveMore, !hookRoom.isLoading, updateHooks.count < Self.hookPage / 2,
+    guard settings.hasStatusHook, hookRoom.mayHaveMore, !hookRoom.isLoading, updateHooks.count < Self.hookCapacity,
       updateHooks.bytes < Self.pageBytes / 2
     else { return }
     hookRoom.isLoading = true
