@@ -51,7 +51,7 @@ def test_a_task_that_raises_ends_its_job_with_its_error(redis: RedisServer, laye
         job = service.start_job(args=["/no/such/program"])
         wait_for_result(service, job, "FAILURE")
         assert service.end(job, SOON) == [*BEFORE_IT_RUNS, "horde_failed"]
-        assert "FileNotFoundError: 2, No such file or directory" in failure(service, job)
+        assert "FileNotFoundError: [Errno 2] No such file or directory: '/no/such/program'" in failure(service, job)
 
 
 def test_a_task_gets_what_the_configuration_adds_and_its_result_may_be_elsewhere(redis: RedisServer) -> None:
