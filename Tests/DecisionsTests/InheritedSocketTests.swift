@@ -35,6 +35,20 @@ import Testing
     }
   }
 
+  /// Its Listener may have been killed with the Supervisor before it took what it had stored out of Redis.
+  @Test func aJobThatHasEndedIsHeardOnceMoreForItsKeys() {
+    for layer in RedisLayer.allCases {
+      var supervisor = SupervisorUnderTest(redis: layer)
+      supervisor.does(.timeReached)
+      supervisor.uplink(.ready)
+      let expected: [Channel] = layer == .core ? [.job(job(1))] : []
+      #expect(spawned(supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .ended)))) == expected)
+      supervisor.uplink(.inventoryComplete)
+      // Those that end under this Supervisor are heard to their end.
+      #expect(spawned(supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .ended)))).isEmpty)
+    }
+  }
+
   /// Uplink holds no job in memory that ended a while ago: what becomes of it is between its Listener and the record.
   @Test func aJobThatUplinkDoesNotTellOfIsAskedForByAListener() {
     var supervisor = started(inherited: [job(1), job(2)])

@@ -14,13 +14,16 @@ struct SupervisorUnderTest {
   private var nextPID: Int32 = 100
 
   init(
-    launcher: Bool = false, metrics: ListenSettings? = nil, tasks: TaskSettings? = nil, inherited: Set<JobID> = []
+    launcher: Bool = false, metrics: ListenSettings? = nil, tasks: TaskSettings? = nil, redis: RedisLayer? = nil,
+    inherited: Set<JobID> = []
   ) {
     var uplink = UplinkSettings.test(launcher: launcher || tasks != nil)
     uplink.metrics = metrics
     uplink.tasks = tasks
     settings = SupervisorCore.Settings(
-      uplink: uplink, uplinkSocket: "/run/uplink.sock", stopGrace: .seconds(8))
+      uplink: uplink,
+      redis: redis.map { RedisChannelSettings(server: RedisServer(place: .socket("/r")), layer: $0, prefix: "asgi") },
+      uplinkSocket: "/run/uplink.sock", stopGrace: .seconds(8))
     core = SupervisorCore(settings: settings, inherited: inherited, seed: 1, at: at(0))
   }
 

@@ -144,10 +144,13 @@ extension SupervisorCore {
     // What has ended, or ends now, needs a Listener only for those who still come to its socket.
     let isElsewhere = settings.uplink.commandIsLauncher || open.isTask
     let goesOn = open.phase == .accepted || (open.phase == .dispatching && isElsewhere)
-    if goesOn || inherited.contains(open.job) {
+    if goesOn || inherited.contains(open.job) || mayHaveLeftKeys {
       hear(open.job, command: isToStart ? .none : .beforeUs, at: now)
     }
   }
+
+  /// An earlier Supervisor's Listeners may have been killed before they took their jobs' keys out of Redis.
+  private var mayHaveLeftKeys: Bool { isNew && settings.redis?.layer == .core }
 
   /// Takes on a job with a Listener. A stop has no use for one: the job starts, or goes on, after the next start.
   private mutating func hear(_ id: JobID, command: SupervisedJob.Command, at now: Instant) {
@@ -163,6 +166,7 @@ extension SupervisorCore {
     // Without Listeners the sockets wait for the next start.
     actions.append(.keepIngress(only: stage == .running ? Set(jobs.keys) : inherited.union(jobs.keys)))
     if stage == .running { inherited = [] }
+    isNew = false
   }
 
   mutating func tellListenerReady(_ id: JobID) {

@@ -108,6 +108,8 @@ public struct SupervisorCore: Sendable {
   var isDegraded = false
   /// The open jobs that this Uplink has told.
   var inventory: Set<JobID> = []
+  /// No Uplink has told its inventory yet.
+  var isNew = true
   /// Jobs whose sockets an earlier Supervisor has left open, until their Listeners have been started.
   var inherited: Set<JobID>
   var uplinkState: UplinkState?
