@@ -54,6 +54,20 @@ import Testing
     #expect(numbers(queue.next(at: at(0))) == [2, 3])
   }
 
+  @Test func aLargeOneBetweenSmallOnesIsNotPassedOver() {
+    var queue = Queue()
+    var dice = Dice(seed: 1)
+    for (number, bytes) in [(1, 100), (2, 5 << 20), (3, 100)] as [(UInt64, Int)] {
+      queue.put(Item(number: number, hookBytes: bytes), in: "a", at: at(0))
+    }
+    var heard: [[UInt64]] = []
+    while let items = queue.next(at: at(0)), let first = items.first, let last = items.last {
+      heard.append(items.map(\.number))
+      _ = queue.exited(first: first.number, last: last.number, success: true, at: at(0), dice: &dice)
+    }
+    #expect(heard == [[1], [2], [3]])
+  }
+
   /// A predecessor of ours has had it run with less, or with more.
   @Test func onlyWhatARunGotIsTaken() {
     var queue = Queue()
