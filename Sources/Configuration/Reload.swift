@@ -26,11 +26,15 @@ extension Configuration {
     keep("dispatch.task", \.dispatch.task)
     keep("dispatch.queue", \.dispatch.queue)
     keep("dispatch.result_url", \.dispatch.resultURL)
-    // Another command is used at once. Reports from before there was a hook are read from the record at a start.
-    if (hooks.onCheated == nil) != (new.hooks.onCheated == nil) { keep("hooks.on_cheated", \.hooks.onCheated) }
-    if (hooks.onStatusUpdate == nil) != (new.hooks.onStatusUpdate == nil) {
-      keep("hooks.on_status_update", \.hooks.onStatusUpdate)
+    func keepHook(_ key: String, _ hook: WritableKeyPath<Configuration, Hook?>) {
+      // Another command is used at once. Reports from before there was a hook are read from the record at a start.
+      let comesOrGoes = (self[keyPath: hook] == nil) != (new[keyPath: hook] == nil)
+      // A task has its queue at the broker, which waits for a restart itself.
+      let lacksBroker = if case .task = new[keyPath: hook] { dispatch.brokerURL == nil } else { false }
+      if comesOrGoes || lacksBroker { keep(key, hook) }
     }
+    keepHook("hooks.on_cheated", \.hooks.onCheated)
+    keepHook("hooks.on_status_update", \.hooks.onStatusUpdate)
     keep("metrics.listen", \.metrics)
     return (settings, applied: changedSections(settings), waiting)
   }

@@ -52,4 +52,15 @@ import Testing
       with: try parse(required + "[hooks]\non_cheated = [\"/bin/cat\"]"))
     #expect(settings.hooks.onCheated == .command(["/bin/cat"]) && applied == ["[hooks]"] && waiting.isEmpty)
   }
+
+  @Test func aHookThatBecomesATaskWaitsForItsBroker() throws {
+    let command = "[hooks]\non_status_update = [\"/bin/true\"]"
+    let task = "[hooks]\non_status_update_task = \"tasks.heard\""
+    let (without, with) = (required, required + "broker_url = \"redis://127.0.0.1\"\n")
+    let later = try parse(without + command).reloaded(with: parse(with + task))
+    #expect(later.waiting == ["dispatch.broker_url", "dispatch.result_url", "hooks.on_status_update"])
+    #expect(later.settings.hooks.onStatusUpdate == .command(["/bin/true"]))
+    let atOnce = try parse(with + command).reloaded(with: parse(with + task))
+    #expect(atOnce.settings.hooks.onStatusUpdate == .task("tasks.heard") && atOnce.waiting.isEmpty)
+  }
 }
