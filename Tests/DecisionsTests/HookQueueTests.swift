@@ -163,5 +163,12 @@ import Testing
     #expect(uplink.record.jobs.count == 20)
     #expect(uplink.record.forHook.count == 10)
     #expect(uplink.record.queued.isEmpty)
+    // More room, without a restart.
+    settings.maxRows = 12
+    uplink.does(.reloaded(settings))
+    uplink.run(job(21), listener: 21)
+    uplink.update(21, 1, .completed)
+    uplink.settle()
+    #expect(uplink.record.forHook.count == 12)
   }
 }

@@ -31,6 +31,8 @@ extension UplinkCore {
     session.heartbeatInterval = .seconds(new.heartbeatSeconds)
     room.maxRows = new.maxRows
     room.maxBytes = new.maxBytes
+    hookRoom.maxRows = new.maxRows
+    hookRoom.maxBytes = new.maxBytes
     actions.append(.toSupervisor(.reloaded(problem: nil)))
     switch session.state {
     case .connecting, .authenticating, .ready: dropConnection("a reload", disagreeing: false, at: now)
