@@ -86,6 +86,10 @@ import Testing
     var supervisor = SupervisorUnderTest.ready(tasks: tasks)
     let unsure = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching, isTask: true)))
     #expect(unsure.contains(.toUplink(.commandKnowledge(job(1), .neverStarted))))
+    // Nobody listens yet.
+    #expect(supervisor.uplink(.dispatch(job(1), body: [1], beginBy: 5)).isEmpty)
+    supervisor.listener(.job(job(1)), .ready)
+    #expect(supervisor.passAnswering(1).contains { if case .toUplink(.dispatchDelayed) = $0 { true } else { false } })
     dispatching(&supervisor)
     let sure = supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .dispatching, isTask: true, command: record)))
     #expect(sure.contains(.toUplink(.commandKnowledge(job(2), .unknown))))

@@ -56,7 +56,7 @@ extension SupervisorCore {
     case .pong(_, let age): uplinkAnswered(uncommitted: .milliseconds(Int64(clamping: age)), at: now)
     case .openJob(let job): openJob(job, at: now)
     case .inventoryComplete: inventoryComplete(at: now)
-    case .dispatch(let job, let body, let beginBy): dispatch(job, body, beginBy: beginBy)
+    case .dispatch(let job, let body, let beginBy): dispatch(job, body, beginBy: beginBy, at: now)
     case .taskEnded(let job, let exit): taskEnded(job, exit)
     case .stopCommand(let job): stopCommand(job, at: now)
     case .exitStored(let job):
@@ -174,7 +174,7 @@ extension SupervisorCore {
     actions.append(.toUplink(.listenerReady(id, run.generation)))
   }
 
-  private mutating func dispatch(_ id: JobID, _ body: [UInt8], beginBy: Int64) {
+  private mutating func dispatch(_ id: JobID, _ body: [UInt8], beginBy: Int64, at now: Instant) {
     guard let job = jobs[id], case .none = job.command else {
       log(.warning, .jobDispatched, "asked to dispatch a job that is unknown or dispatched already", job: id)
       return
@@ -182,6 +182,11 @@ extension SupervisorCore {
     guard stage == .running else {
       // The stop has overtaken it: it counts as not started, and Uplink closes it, unless the next start asks again.
       if settings.uplink.tasks == nil { commandFailed(id, "the service stops") }
+      return
+    }
+    if settings.uplink.tasks != nil, job.listener?.isReady != true {
+      // Asked again after a start of ours: a layer that keeps nothing must be heard before a worker can speak.
+      delayDispatch(id, "its Listener is not ready", at: now)
       return
     }
     jobs[id]?.command = .starting
