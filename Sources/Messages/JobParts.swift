@@ -132,6 +132,13 @@ public struct TaskEnd: MessagePart, Hashable {
   }
 }
 
+extension CommandExit {
+  /// The last line of what it wrote to stderr; nil when it wrote none.
+  public var lastWords: String? {
+    String(decoding: stderrTail, as: UTF8.self).split(separator: "\n").last.map(String.init)
+  }
+}
+
 extension CommandExit: CustomStringConvertible {
   /// As in "exited with code 1".
   public var description: String {

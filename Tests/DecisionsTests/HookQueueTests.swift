@@ -171,4 +171,19 @@ import Testing
     uplink.settle()
     #expect(uplink.record.forHook.count == 12)
   }
+  @Test func whatTheHookSaidLastIsSaidOfItsFailure() {
+    var settings = UplinkSettings.test()
+    settings.hasStatusHook = true
+    let uplink = UplinkUnderTest(settings)
+    uplink.request(job(1))
+    for case .toSupervisor(.runHook(let run, let last, _)) in uplink.settle() {
+      let exit = CommandExit(code: ExitCode.temporary, signal: nil, stderrTail: Array("starts\nno broker\n".utf8))
+      let said = uplink.supervisor(.hookExited(run, last: last, exit)).compactMap {
+        if case .log(let entry) = $0, entry.event == .hookDelayed { entry.text } else { nil }
+      }
+      #expect(said.count == 1 && said[0].contains("on_status_update exited with code 75 (no broker); it is run again"))
+      return
+    }
+    Issue.record("no run")
+  }
 }

@@ -120,7 +120,8 @@ extension UplinkCore {
       delay = end.delay
     }
     guard let delay else { return }
-    let how = exit.map { "\($0)" } ?? "could not be started"
+    // Of a task that the broker did not take, nothing else says why.
+    let how = exit.map { exit in "\(exit)" + (exit.lastWords.map { " (\($0))" } ?? "") } ?? "could not be started"
     log(
       .warning, run.hook == .cheated ? .cheatReported : .hookDelayed,
       "the hook \(run.hook.name) \(how); it is run again in \(delay.wholeSeconds) s")

@@ -22,8 +22,7 @@ extension SupervisorCore {
     jobs[id]?.hangsAt = nil
     jobs[id]?.teardown = nil
     jobs[id]?.command = .exited(exit, told: true)
-    let said = String(decoding: exit.stderrTail, as: UTF8.self).split(separator: "\n").last.map(String.init)
-    let reason = said ?? "what puts it there \(exit)"
+    let reason = exit.lastWords ?? "what puts it there \(exit)"
     if exit.code == ExitCode.success {
       log(.info, .jobDispatched, "its task is in the queue", job: id)
       tellStarted(id)
