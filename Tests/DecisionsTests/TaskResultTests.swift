@@ -78,10 +78,14 @@ import Testing
       #expect(commands(uplink.does(.timeReached)) == [get])
       #expect(uplink.does(.resultsReplied(failure)).said == [.toSupervisor(ended)])
     }
-    uplink.update(1, 1, .completed)
+    // Without jobs its server is left.
+    #expect(uplink.update(1, 1, .completed).contains(.disconnectResults))
     uplink.settle()
     uplink.pass(5)
     #expect(commands(uplink.does(.timeReached)).isEmpty)
+    uplink.run(job(2), listener: 2)
+    uplink.pass(5)
+    #expect(uplink.does(.timeReached).contains(.connectResults(server)))
   }
 
   @Test func aTaskThatEndedWellIsAskedForNoMore() {

@@ -6,7 +6,8 @@ extension UplinkCore {
   var looksForResults: Bool { results != nil && supervisorIsTold && stopStep == nil && room.openJobs > 0 }
 
   mutating func lookForResults(at now: Instant) {
-    guard looksForResults, var results, results.nextDeadline <= now else { return }
+    guard looksForResults else { return carryOut(results?.rest() ?? []) }
+    guard var results, results.nextDeadline <= now else { return }
     let found = results.serve(at: now, dice: &dice) {
       jobs.filter { $0.value.phase == .dispatching && $0.value.isTask }.keys.sorted()
     }

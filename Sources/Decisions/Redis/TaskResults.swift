@@ -64,10 +64,7 @@ struct TaskResults: Sendable {
       succeeded.formIntersection(jobs)
       // A server that is slow has its time before it is asked again.
       if waiting.isEmpty, unanswered == 0 { waiting = jobs.filter { !succeeded.contains($0) }.reversed() }
-      if waiting.isEmpty, unanswered == 0, !isIdle {
-        link.end()
-        actions.append(.disconnect)
-      }
+      if waiting.isEmpty, unanswered == 0 { actions += rest() }
       if !waiting.isEmpty { link.want(at: now) }
     }
     while let demand = link.demand(at: now) {
@@ -81,6 +78,15 @@ struct TaskResults: Sendable {
     }
     ask(at: now)
     return actions
+  }
+
+  /// Nothing is to be looked for now: the server is left alone.
+  mutating func rest() -> [Action] {
+    guard !isIdle else { return [] }
+    link.end()
+    waiting = []
+    unanswered = 0
+    return [.disconnect]
   }
 
   /// When `serve` is wanted next, as long as jobs run.
