@@ -39,6 +39,14 @@ import Testing
     #expect(TaskResult(Array(success.utf8.prefix(TaskResult.readBytes))) == .success)
   }
 
+  @Test func whatOnlyPythonReadsIsAnEndAsWell() {
+    #expect(
+      failed(#"{"status": "FAILURE", "result": {"exc_type": "ValueError", "exc_message": [NaN]}}"#)?.task
+        == TaskEnd(state: "FAILURE", error: "ValueError: NaN"))
+    let name = #"{"status": "FAILURE", "result": {"exc_type": "OSError", "exc_message": ["caf\udce9"]}}"#
+    #expect(failed(name)?.task == TaskEnd(state: "FAILURE", error: "its error cannot be read"))
+  }
+
   // MARK: Looking
 
   private let server = RedisServer(place: .name("redis", port: 6379), password: "pw")

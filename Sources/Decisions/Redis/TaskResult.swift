@@ -16,14 +16,15 @@ enum TaskResult: Sendable, Equatable {
 
   /// - Parameter bytes: the first `readBytes` of the result.
   init(_ bytes: [UInt8]) {
-    let value = try? JSONValue.parse(bytes, limits: JSONLimits(bytes: Self.readBytes))
-    let state = value?["status"]?.stringValue ?? Self.state(cut: bytes)
+    // As Python writes it: an exception may be made of NaN.
+    let value = try? JSONValue.parse(bytes, limits: JSONLimits(bytes: Self.readBytes), nonFinite: true)
+    let state = value?["status"]?.stringValue ?? Self.state(unread: bytes)
     switch state {
     case "SUCCESS": self = .success
     case .some(let state) where Self.failures.contains(state):
       let traceback = value?["traceback"]?.stringValue ?? ""
-      let error =
-        value.map { Self.error($0["result"], traceback) } ?? "its error is longer than \(Self.readBytes) bytes"
+      let why = bytes.count == Self.readBytes ? "is longer than \(Self.readBytes) bytes" : "cannot be read"
+      let error = value.map { Self.error($0["result"], traceback) } ?? "its error \(why)"
       self = .failed(
         CommandExit(
           code: nil, signal: nil, stderrTail: Array(traceback.utf8.suffix(Limits.stderrTailBytes)),
@@ -32,9 +33,10 @@ enum TaskResult: Sendable, Equatable {
     }
   }
 
-  /// Celery writes the state first: it is there even if the rest is cut off.
-  private static func state(cut bytes: [UInt8]) -> String? {
-    guard bytes.count == readBytes else { return nil }
+  /// Celery writes the state first: it is there even if the rest is cut off, or is what only Python reads, such as half of
+  /// a surrogate pair for a byte of a file's name that is no UTF-8.
+  private static func state(unread bytes: [UInt8]) -> String? {
+    guard bytes.count == readBytes || bytes.last == UInt8(ascii: "}") else { return nil }
     return (failures + ["SUCCESS"]).first { bytes.starts(with: "{\"status\": \"\($0)\"".utf8) }
   }
 
@@ -47,10 +49,16 @@ enum TaskResult: Sendable, Equatable {
     {
       return String(last)
     }
+    func shown(_ value: JSONValue) -> String {
+      switch value {
+      case .string(let text), .number(let text): text
+      default: String(decoding: value.text(.compact), as: UTF8.self)
+      }
+    }
     let parts: [String] =
       switch result?["exc_message"] {
-      case .array(let values): values.map { $0.stringValue ?? String(decoding: $0.text(.compact), as: UTF8.self) }
-      case .some(let value): [value.stringValue ?? String(decoding: value.text(.compact), as: UTF8.self)]
+      case .array(let values): values.map(shown)
+      case .some(let value): [shown(value)]
       case nil: []
       }
     return "\(type)\(parts.isEmpty ? "" : ": ")\(parts.joined(separator: ", "))"
