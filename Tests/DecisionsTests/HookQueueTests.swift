@@ -25,6 +25,7 @@ import Testing
     #expect(numbers(queue.next(at: at(0))) == [5])
     let end = queue.exited(first: 2, last: 2, success: true, at: at(0), dice: &dice)
     #expect(end.taken == [2] && end.delay == nil)
+    queue.settled(2, at: at(0))
     #expect(numbers(queue.next(at: at(0))) == [6])
     #expect(queue.count == 5)
   }
@@ -37,6 +38,9 @@ import Testing
     for number in 2...200 as ClosedRange<UInt64> { queue.put(Item(number: number), in: "a", at: at(0)) }
     #expect(queue.next(at: at(0)) == nil)
     _ = queue.exited(first: 1, last: 1, success: true, at: at(0), dice: &dice)
+    // Nor before what it took is off the record.
+    #expect(queue.next(at: at(0)) == nil)
+    queue.settled(1, at: at(0))
     #expect(numbers(queue.next(at: at(0))) == Array(2...65))
     // It failed: the same again, and after a while only.
     let delay = queue.exited(first: 2, last: 65, success: false, at: at(0), dice: &dice).delay ?? .zero
@@ -64,6 +68,7 @@ import Testing
     while let items = queue.next(at: at(0)), let first = items.first, let last = items.last {
       heard.append(items.map(\.number))
       _ = queue.exited(first: first.number, last: last.number, success: true, at: at(0), dice: &dice)
+      queue.settled(first.number, at: at(0))
     }
     #expect(heard == [[1], [2], [3]])
   }
@@ -75,8 +80,10 @@ import Testing
     for number in 1...3 as ClosedRange<UInt64> { queue.put(Item(number: number), in: "a", at: at(0)) }
     #expect(numbers(queue.next(at: at(0))) == [1, 2, 3])
     #expect(queue.exited(first: 1, last: 2, success: true, at: at(0), dice: &dice).taken == [1, 2])
+    queue.settled(1, at: at(0))
     #expect(numbers(queue.next(at: at(0))) == [3])
     #expect(queue.exited(first: 3, last: 9, success: true, at: at(0), dice: &dice).taken == [3])
+    queue.settled(3, at: at(0))
     #expect(queue.count == 0 && queue.bytes == 0 && queue.nextDeadline == nil)
     #expect(queue.exited(first: 3, last: 3, success: true, at: at(0), dice: &dice).taken.isEmpty)
   }
@@ -144,6 +151,30 @@ import Testing
       }
       #expect(uplink.core.updateHooks.count == 0 && uplink.core.hookRoom.rows == 0 && uplink.core.hookRoom.bytes == 0)
     }
+  }
+
+  @Test func aSuccessorRunsNothingBesideWhatIsUnderWay() {
+    var settings = UplinkSettings.test()
+    settings.hasStatusHook = true
+    let uplink = UplinkUnderTest(settings)
+    func runs(_ actions: [UplinkCore.Action]) -> [HookRun] {
+      actions.compactMap { if case .toSupervisor(.runHook(let run, _, _)) = $0 { run } else { nil } }
+    }
+    uplink.request(job(1))
+    let first = runs(uplink.settle())
+    #expect(first.count == 1)
+    uplink.listener(1, .hello(job(1)))
+    uplink.supervisor(.listenerReady(job(1), Generation(1)))
+    uplink.update(1, 1, .accepted)
+    #expect(runs(uplink.settle()).isEmpty)
+    // Killed before that is on record, it has a successor that runs the first again: the second must not be under way.
+    let exit = CommandExit(code: 0, signal: nil)
+    for run in first { #expect(runs(uplink.supervisor(.hookExited(run, last: run.first, exit))).isEmpty) }
+    uplink.restart()
+    #expect(runs(uplink.settle()) == first)
+    // It has both then: one run for each job.
+    for run in first { uplink.supervisor(.hookExited(run, last: run.first, exit)) }
+    #expect(runs(uplink.settle()).map(\.first) == first.map { $0.first + 1 })
   }
 
   @Test func aHookThatTakesNothingHoldsUpNobodyAndIsLeftOutWhenTheRecordIsFull() {

@@ -36,7 +36,7 @@ struct HookQueue<Lane: Hashable & Sendable, Item: HookItem>: Sendable {
 
   private var lines: [Lane: Line] = [:]
   private var turns = Heap<Turn>()
-  /// The lanes of runs, by the number of the first thing each got.
+  /// The lanes of runs, by the number of the first thing each got, until what they took is off the record.
   private var runs: [UInt64: Lane] = [:]
 
   /// Held until the hook has taken them.
@@ -66,29 +66,44 @@ struct HookQueue<Lane: Hashable & Sendable, Item: HookItem>: Sendable {
     return items
   }
 
-  /// A run has ended that got everything of its lane from the number `first` to `last`.
+  /// A run has ended that got everything of its lane from the number `first` to `last`. What follows what has been taken
+  /// waits for `settled`.
   ///
-  /// - Returns: the numbers of what has been taken, and how long until the rest is tried again, nil when there is no need.
+  /// - Returns: the numbers of what has been taken, or how long until the same is tried again.
   mutating func exited(
     first: UInt64, last: UInt64, success: Bool, at now: Instant, dice: inout Dice
   ) -> (taken: [UInt64], delay: Duration?) {
-    guard let lane = runs.removeValue(forKey: first), var line = lines[lane] else { return ([], nil) }
-    var taken: [UInt64] = []
-    var delay: Duration?
-    if success {
-      while let item = line.items.first, item.number <= last {
-        line.items.removeFirst()
-        count -= 1
-        bytes -= item.hookBytes
-        taken.append(item.number)
-      }
-      line.backoff.reset()
-    } else {
-      delay = line.backoff.next(&dice)
+    guard let lane = runs[first], var line = lines[lane] else { return ([], nil) }
+    guard success else {
+      let delay = line.backoff.next(&dice)
+      lines[lane] = line
+      goOn(first, at: now + delay)
+      return ([], delay)
     }
-    lines[lane] = line.items.isEmpty ? nil : line
-    if let item = line.items.first { turns.insert(Turn(due: now + (delay ?? .zero), number: item.number, lane: lane)) }
-    return (taken, delay)
+    var taken: [UInt64] = []
+    while let item = line.items.first, item.number <= last {
+      line.items.removeFirst()
+      count -= 1
+      bytes -= item.hookBytes
+      taken.append(item.number)
+    }
+    line.backoff.reset()
+    lines[lane] = line
+    return (taken, nil)
+  }
+
+  /// What the run that began with that number has taken is off the record: a successor of ours would not have it run again
+  /// beside what follows.
+  mutating func settled(_ first: UInt64, at now: Instant) { goOn(first, at: now) }
+
+  /// The lane of a run has its next turn then, if it has anything left.
+  private mutating func goOn(_ first: UInt64, at due: Instant) {
+    guard let lane = runs.removeValue(forKey: first) else { return }
+    if let item = lines[lane]?.items.first {
+      turns.insert(Turn(due: due, number: item.number, lane: lane))
+    } else {
+      lines[lane] = nil
+    }
   }
 
   /// When `next` may have something that it has not now.

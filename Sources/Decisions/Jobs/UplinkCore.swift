@@ -89,6 +89,7 @@ public struct UplinkCore: Sendable {
     case buried(JobID)
     case specs(ListenerID, SequenceNumber)
     case cheat(CheatReport)
+    case hookTaken(HookRun)
     /// The outbox is empty, or its time to drain is over.
     case drained
     /// Everything the second step of a stop wrote.

@@ -100,6 +100,14 @@ extension UplinkCore {
     bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
   }
 
+  /// What a run has taken is off the record.
+  mutating func hookTaken(_ run: HookRun, at now: Instant) {
+    switch run.hook {
+    case .cheated: cheats.settled(run.first, at: now)
+    case .statusUpdate: updateHooks.settled(run.first, at: now)
+    }
+  }
+
   mutating func hookExited(_ run: HookRun, last: UInt64, _ exit: CommandExit?, at now: Moment) {
     let success = exit?.code == ExitCode.success
     let delay: Duration?
@@ -107,7 +115,7 @@ extension UplinkCore {
     case .cheated:
       let end = cheats.exited(first: run.first, last: last, success: success, at: now.boot, dice: &dice)
       cheatHashes = cheatHashes.filter { !end.taken.contains($0.value) }
-      if !end.taken.isEmpty { actions.append(.commit(end.taken.map { .dropCheat($0) }, then: .nothing)) }
+      if !end.taken.isEmpty { actions.append(.commit(end.taken.map { .dropCheat($0) }, then: .hookTaken(run))) }
       delay = end.delay
     case .statusUpdate:
       let before = updateHooks.bytes
@@ -115,7 +123,7 @@ extension UplinkCore {
       hookRoom.free(rows: end.taken.count, bytes: before - updateHooks.bytes)
       if !end.taken.isEmpty {
         let ids = end.taken.map { UpdateID(Int64(clamping: $0)) }
-        actions.append(.commit([.dropForHook(ids)], then: .nothing))
+        actions.append(.commit([.dropForHook(ids)], then: .hookTaken(run)))
       }
       delay = end.delay
     }

@@ -303,6 +303,7 @@ extension UplinkCore {
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
       if entry.status.isTerminal { ended(entry, at: now) }
     case .cheat(let report): put(report, at: now.boot)
+    case .hookTaken(let run): hookTaken(run, at: now.boot)
     case .alreadyStored(let listener, let number), .specs(let listener, let number):
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
     case .exit(let id, let listener, let entry):
