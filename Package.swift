@@ -24,6 +24,7 @@ let staticProgram: [LinkerSetting] = [
     "-static-executable", "-use-ld=lld", "-Xlinker", "--gc-sections",
     "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/Listener/functions.order",
     "-Xlinker", "--no-warn-symbol-ordering",
+    "-Xlinker", "--script=\(Context.packageDirectory)/Sources/Listener/sections.ld",
   ])
 ]
 
@@ -125,7 +126,7 @@ let package = Package(
       dependencies: [
         "Decisions", "Failpoints", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "StatusUpdates",
       ],
-      exclude: ["functions.order"],
+      exclude: ["functions.order", "sections.ld"],
       swiftSettings: ordered,
       linkerSettings: staticProgram),
     .executableTarget(
