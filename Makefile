@@ -23,8 +23,8 @@ manpages = $(notdir $(wildcard docs/man/*.[1-8]))
 fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordelink|$(docdir)|g' \
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
-.PHONY: build test demo demo-celery bench-signatures bench-backlog bench-restart simulate faults install uninstall deb \
-  test-python lint format setup clean
+.PHONY: build test demo demo-celery bench-signatures bench-backlog bench-restart bench-redis simulate faults install \
+  uninstall deb test-python lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -62,6 +62,11 @@ faults: setup
 # What workers wait when a process is killed, and how often an idle service wakes up, docs/benchmarks/restart.md.
 bench-restart: build
 	.build/release/hordelink-bench-restart
+
+# JOBS jobs at once over each Redis layer, and what their Listeners have in memory, docs/benchmarks/redis.md.
+JOBS ?= 1000
+bench-redis: build
+	.build/release/hordelink-bench-redis $(JOBS)
 
 # What a backlog of a million updates costs, docs/benchmarks/backlog.md.
 bench-backlog: build

@@ -43,6 +43,7 @@ let package = Package(
     .executable(name: "hordelink-simulate", targets: ["SimulationProgram"]),
     .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
     .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
+    .executable(name: "hordelink-bench-redis", targets: ["RedisBenchmark"]),
     .executable(name: "hordelink-bench-restart", targets: ["RestartBenchmark"]),
   ],
   dependencies: [
@@ -186,6 +187,9 @@ let package = Package(
     .executableTarget(
       name: "BacklogBenchmark", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "Store"],
       path: "Benchmarks/Backlog", swiftSettings: strict, linkerSettings: withFoundation),
+    .executableTarget(
+      name: "RedisBenchmark", dependencies: ["Messages", "Platform", "Rehearsal"],
+      path: "Benchmarks/Redis", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
       name: "RestartBenchmark", dependencies: ["Messages", "Platform", "Rehearsal", "WorkerClient"],
       path: "Benchmarks/Restart", swiftSettings: strict, linkerSettings: withFoundation),
