@@ -70,8 +70,12 @@ public final class Store {
     var jobs = try self.jobs("jobs.phase < 2", [])
     jobs += try self.jobs("jobs.phase >= 2 AND ended_at > ?", [.integer(recently.milliseconds)])
     let known = Set(jobs.map(\.job))
+    // Not those of tasks: what put one into its queue ended soon after, and no exit of it is ever stored.
     jobs += try self.jobs(
-      "jobs.phase >= 2 AND exit_stored = 0 AND command_pid IS NOT NULL AND command_boot_id = ? AND ended_at > ?",
+      """
+      jobs.phase >= 2 AND exit_stored = 0 AND is_task = 0 AND command_pid IS NOT NULL AND command_boot_id = ?
+        AND ended_at > ?
+      """,
       [.text(bootID), .integer((recently - .seconds(Self.leftoverSeconds)).milliseconds)]
     ).filter { !known.contains($0.job) }
     let (queued, queuedBytes) = try totals(of: "updates", "state = 0")

@@ -88,11 +88,14 @@ import Testing
     let store = try TemporaryRecord().open()
     let command = CommandRecord(pid: 7, startTime: 1, bootID: "boot")
     let earlier = WallTime(milliseconds: 1)
-    try store.commit((1...5).map { newJob(job($0)) })
+    try store.commit((1...6).map { newJob(job($0)) })
+    let deadline = Deadline(boot: Instant(nanoseconds: 1), bootID: "boot", wall: now)
     try store.commit([
       .end(job(2), at: earlier), .end(job(3), at: WallTime(milliseconds: now.milliseconds + 1)),
       .setCommand(job(4), command), .end(job(4), at: earlier),
       .setCommand(job(5), CommandRecord(pid: 7, startTime: 1, bootID: "another")), .end(job(5), at: earlier),
+      // Nothing of a task runs here.
+      .setDispatching(job(6), deadline, isTask: true), .setCommand(job(6), command), .end(job(6), at: earlier),
     ])
     let found = try store.load(endedSince: now, bootID: "boot").jobs.map(\.job)
     #expect(found.sorted() == [job(1), job(3), job(4)])
