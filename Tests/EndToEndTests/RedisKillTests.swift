@@ -19,7 +19,7 @@ extension EndToEnd {
       try onRedis("core") { rehearsal, redis in
         var random = SplitMix64(state: testSeed("Listeners killed under the core layer"))
         let client = try RedisClient(socket: redis.socket)
-        var (heard, killed, waiting, jobs, messages) = (0, 0, 0, 0, 0)
+        var (heard, killed, uplinks, waiting, jobs, messages) = (0, 0, 0, 0, 0, 0)
         while killed < kills {
           let started = try (0..<8).map { _ in try rehearsal.startJob() }
           var all = try started.map { job in
@@ -31,8 +31,12 @@ extension EndToEnd {
           var ended: Set<JobID> = []
           while ended.count < all.count {
             if killed < kills, let victim = try rehearsal.readyListeners(of: all).randomElement(using: &random),
-              try client.waiting(all[victim.index].job) > 0, ProcessTable.signal(victim.pid, SIGKILL)
+              try client.waiting(all[victim.index].job) > 0
             {
+              // What Uplink has not stored dies with both of them, and has to be in Redis still. Each further death of
+              // Uplink within a minute is followed by a longer pause: a few are enough.
+              if uplinks < 5, .random(in: 0..<3, using: &random) == 0, try rehearsal.killReadyUplink() { uplinks += 1 }
+              guard ProcessTable.signal(victim.pid, SIGKILL) else { continue }
               killed += 1
               all[victim.index].kills += 1
               // Nobody has read any by now.
@@ -50,7 +54,9 @@ extension EndToEnd {
           jobs += all.count
         }
         try rehearsal.until("the end of all keys") { _, _ in try redis.keys.isEmpty }
-        print("\(killed) Listeners killed, \(waiting) while messages waited; \(jobs) jobs, \(messages) messages")
+        print(
+          "\(killed) Listeners killed, \(uplinks) with Uplink, \(waiting) while messages waited; "
+            + "\(jobs) jobs, \(messages) messages")
       }
     }
 
@@ -168,6 +174,12 @@ extension RedisClient {
 }
 
 extension Rehearsal {
+  /// Kills Uplink if it is ready; returns whether it was.
+  fileprivate func killReadyUplink() throws -> Bool {
+    let uplink = try report()?.children.first { $0.name == "uplink" && $0.state == "ready" }
+    return uplink.map { ProcessTable.signal(pid_t($0.pid), SIGKILL) } ?? false
+  }
+
   /// Those that can be killed: a second death within a minute is followed by a pause, so one job has two at most.
   fileprivate func readyListeners(of reporting: [Reporting]) throws -> [(index: Int, pid: pid_t)] {
     let children = try report()?.children ?? []
