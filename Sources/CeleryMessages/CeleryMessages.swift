@@ -100,7 +100,7 @@ public struct CeleryMessages: Sendable {
       JSONMember("argsrepr", .string(argumentsForPeople(task))),
       JSONMember("kwargsrepr", .string(hasKeywordArguments ? "{...}" : "{}")),
       JSONMember("origin", .string(sender.origin)),
-      JSONMember("ignore_result", .bool(false)),
+      JSONMember("ignore_result", .bool(!order.keepsResult)),
       JSONMember("replaced_task_nesting", .integer(0)),
       JSONMember("stamped_headers", .null),
       JSONMember("stamps", .object([])),

@@ -35,6 +35,8 @@ public struct TaskOrder: Message {
   public var moreArguments: String
   /// A JSON object: the keyword arguments.
   public var keywordArguments: String
+  /// Workers leave what becomes of it.
+  public var keepsResult: Bool
   /// After this no worker begins it any more, in milliseconds since 1970; nil: whenever.
   public var expiresAt: Int64?
   /// How long the broker remembers what was put into the queue, in seconds.
@@ -44,7 +46,7 @@ public struct TaskOrder: Message {
 
   public init(
     broker: RedisServer, task: String, queue: String, areJobRequests: Bool, moreArguments: String = "[]",
-    keywordArguments: String = "{}", expiresAt: Int64?, markerSeconds: Int, tasks: [Task]
+    keywordArguments: String = "{}", keepsResult: Bool = true, expiresAt: Int64?, markerSeconds: Int, tasks: [Task]
   ) {
     self.broker = broker
     self.task = task
@@ -52,6 +54,7 @@ public struct TaskOrder: Message {
     self.areJobRequests = areJobRequests
     self.moreArguments = moreArguments
     self.keywordArguments = keywordArguments
+    self.keepsResult = keepsResult
     self.expiresAt = expiresAt
     self.markerSeconds = markerSeconds
     self.tasks = tasks
@@ -64,7 +67,7 @@ public struct TaskOrder: Message {
   public var fields: [MessagePackValue] {
     [
       broker.value, .string(task), .string(queue), .bool(areJobRequests), .string(moreArguments),
-      .string(keywordArguments), expiresAt.map { .int($0) } ?? .null, .int(markerSeconds),
+      .string(keywordArguments), .bool(keepsResult), expiresAt.map { .int($0) } ?? .null, .int(markerSeconds),
       .array(tasks.map(\.value)),
     ]
   }
@@ -77,6 +80,7 @@ public struct TaskOrder: Message {
     areJobRequests = try fields.bool("job requests")
     moreArguments = try fields.string("arguments")
     keywordArguments = try fields.string("keyword arguments")
+    keepsResult = try fields.bool("result")
     expiresAt = try fields.optional("expiry") { value in
       guard case .int(let number) = value else { return nil }
       return number

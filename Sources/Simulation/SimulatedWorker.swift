@@ -135,7 +135,7 @@ final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
     let dies = world.chance(8)
     let hangs = world.chance(50)
     world.after(world.latency() * 10) { [weak self] in
-      guard let self, !hangs else { return }
+      guard let self, isAlive, !hangs else { return }
       if dies, world.chance(2) { return end(.signal(9)) }
       guard !isAway else { return end(.code(75)) }
       if world.brokerTakes(job) { world.workers.append(SimulatedWorker(world, job: job) { _ in }) }

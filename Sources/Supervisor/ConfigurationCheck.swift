@@ -64,6 +64,8 @@ extension TaskSettings {
 extension TaskOrder {
   /// What the broker remembers beyond the time in which a job may be dispatched again, in seconds: whatever clocks differ by.
   private static let marginSeconds = 86_400
+  /// The same for hooks, of whose tasks there are many more: one that comes again later is run again.
+  private static let hookSeconds = 3600
 
   /// The order for a hook; nil where it is no task.
   init?(_ configuration: Configuration, _ hook: Hook, _ items: [Task]) {
@@ -72,7 +74,7 @@ extension TaskOrder {
     }
     self.init(
       broker: RedisServer(broker), task: task, queue: configuration.hooks.taskQueue, areJobRequests: false,
-      expiresAt: nil, markerSeconds: Self.marginSeconds, tasks: items)
+      keepsResult: false, expiresAt: nil, markerSeconds: Self.hookSeconds, tasks: items)
   }
 
   /// The order for a job; nil where jobs are not tasks.

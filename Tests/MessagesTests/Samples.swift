@@ -139,7 +139,8 @@ enum Samples {
       tasks: [TaskOrder.Task(id: "1", argument: [0x7b, 0x7d]), TaskOrder.Task(id: "", argument: [])]),
     TaskOrder(
       broker: RedisServer(place: .name("h", port: 6379)), task: "", queue: "", areJobRequests: false,
-      moreArguments: "[1]", keywordArguments: "{\"a\":1}", expiresAt: nil, markerSeconds: 0, tasks: []),
+      moreArguments: "[1]", keywordArguments: "{\"a\":1}", keepsResult: false, expiresAt: nil, markerSeconds: 0,
+      tasks: []),
   ]
   static let supervisorToControl: [SupervisorToControl] = [
     .report([], uplink: nil), .report([child], uplink: reports[1]),

@@ -156,7 +156,11 @@ struct HookRoom: Sendable {
     self.maxBytes = maxBytes
   }
 
-  func hasRoom(for entry: OutboxEntry) -> Bool { rows == 0 || (rows < maxRows && bytes + entry.size <= maxBytes) }
+  /// Once it was full there is room again when a sixteenth is free, so that it is not said at each turn.
+  func hasRoom(for entry: OutboxEntry) -> Bool {
+    let (rowBound, byteBound) = isFull ? (maxRows - maxRows / 16, maxBytes - maxBytes / 16) : (maxRows, maxBytes)
+    return rows == 0 || (rows < rowBound && bytes + entry.size <= byteBound)
+  }
 
   mutating func take(_ entry: OutboxEntry) {
     rows += 1

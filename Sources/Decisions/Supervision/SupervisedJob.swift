@@ -144,13 +144,16 @@ extension SupervisorCore {
     // What has ended, or ends now, needs a Listener only for those who still come to its socket.
     let isElsewhere = settings.uplink.commandIsLauncher || open.isTask
     let goesOn = open.phase == .accepted || (open.phase == .dispatching && isElsewhere)
-    if goesOn || inherited.contains(open.job) || mayHaveLeftKeys {
+    if goesOn || inherited.contains(open.job) || mayHaveLeftKeys(open) {
       hear(open.job, command: isToStart ? .none : .beforeUs, at: now)
     }
   }
 
   /// An earlier Supervisor's Listeners may have been killed before they took their jobs' keys out of Redis.
-  private var mayHaveLeftKeys: Bool { isNew && settings.redis?.layer == .core }
+  private func mayHaveLeftKeys(_ open: OpenJob) -> Bool {
+    // Of launchers all jobs of a day are told, since nobody stores how a launcher ended: their senders' keys expire.
+    isNew && settings.redis?.layer == .core && (open.isTask || !settings.uplink.commandIsLauncher)
+  }
 
   /// Takes on a job with a Listener. A stop has no use for one: the job starts, or goes on, after the next start.
   private mutating func hear(_ id: JobID, command: SupervisedJob.Command, at now: Instant) {
