@@ -6,6 +6,9 @@ pubsub. hordelink.toml must name the same.
 
 import os
 
+# Django's own default is Chicago's time, which workers' log lines would have as well.
+TIME_ZONE = "UTC"
+
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 CHANNEL_LAYERS = {

@@ -50,7 +50,7 @@ def report(uuid: str, status: str, metadata: dict[str, Any] | None = None) -> No
         except (RedisError, OSError, ChannelFull) as error:
             if time.monotonic() + pause > give_up:
                 raise
-            logger.warning("job %s: %s is not sent, and tried again: %r", uuid, status, error)
+            logger.warning("job %s: %s is not sent, and tried again: %s: %s", uuid, status, type(error).__name__, error)
             time.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, 5.0)
         else:
