@@ -21,7 +21,7 @@ public struct SystemError: Error, Hashable, CustomStringConvertible {
   /// What errno says, in words.
   public var reason: String { String(cString: strerror(code)) }
 
-  public var description: String { "\(call) \(subject): \(reason)" }
+  public var description: String { subject.isEmpty ? "\(call): \(reason)" : "\(call) \(subject): \(reason)" }
 }
 
 /// The result of a call that returns -1 on failure; interrupted calls are made again.

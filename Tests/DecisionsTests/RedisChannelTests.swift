@@ -276,6 +276,15 @@ import Testing
     #expect(pair.log.last?.contains("heard again") == true)
   }
 
+  @Test func aServerThatWantsAPasswordIsNotTakenForOneThatDoesNotTrack() {
+    var pair = Pair(.core)
+    pair.server.refuses = ("NOAUTH Authentication required.", 5)
+    pair.start()
+    pair.pass(60)
+    #expect(pair.isReady && pair.log.contains { $0.contains("NOAUTH") })
+    #expect(!pair.log.contains { $0.contains("four times a second") })
+  }
+
   /// As a server does whose AUTH has another name.
   @Test func aPasswordThatTheServerRepeatsIsNotSaid() {
     var pair = Pair(.core, password: "pw")

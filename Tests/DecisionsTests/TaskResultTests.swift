@@ -127,14 +127,22 @@ import Testing
     }
     #expect(said == 1)
     #expect(attempts == 50)
-    uplink.does(.resultsConnected)
+    func again(_ actions: [UplinkCore.Action]) -> Bool {
+      actions.contains { if case .log(let entry) = $0 { entry.text.contains("can be read again") } else { false } }
+    }
+    #expect(!again(uplink.does(.resultsConnected)))
     let refused = uplink.does(.resultsReplied(.error("WRONGPASS no")))
     #expect(refused.contains(.disconnectResults))
     uplink.pass(10)
     #expect(uplink.does(.timeReached).contains(.connectResults(server)))
     uplink.does(.resultsConnected)
-    #expect(commands(uplink.does(.resultsReplied(.status("OK")))).count == 1)
+    // That it is let in is not enough.
+    let letIn = uplink.does(.resultsReplied(.status("OK")))
+    #expect(commands(letIn).count == 1 && !again(letIn))
+    #expect(again(uplink.does(.resultsReplied(.bytes([])))))
     // Silence ends it as well.
+    uplink.pass(5)
+    #expect(commands(uplink.does(.timeReached)).count == 1)
     uplink.pass(10)
     #expect(uplink.does(.timeReached).contains(.disconnectResults))
   }

@@ -218,7 +218,7 @@ public struct RedisChannel: Sendable {
       return self.pushed(link, pushed.kind, pushed.rest, at: now)
     }
     let (expected, greeted) = withLink(link) { $0.replied(at: now) }
-    if let refusal = reply.refusal, !isHarmless(expected) {
+    if let refusal = reply.refusal, !isHarmless(refusal, to: expected) {
       return drop(link, "it says \(refusal)", at: now)
     }
     if greeted { return self.greeted(link, at: now) }
@@ -226,10 +226,10 @@ public struct RedisChannel: Sendable {
     answered(expected, reply, at: now)
   }
 
-  /// Tracking that is refused is done without.
-  private func isHarmless(_ expected: Expected?) -> Bool {
+  /// Tracking that is refused is done without, unless everything is.
+  private func isHarmless(_ refusal: String, to expected: Expected?) -> Bool {
     switch expected {
-    case .tracking, .clientID: true
+    case .tracking, .clientID: !refusal.hasPrefix("NOAUTH") && !refusal.hasPrefix("LOADING")
     default: false
     }
   }

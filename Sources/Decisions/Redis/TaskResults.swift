@@ -45,7 +45,6 @@ struct TaskResults: Sendable {
     switch event {
     case .connected:
       send(link.connected(to: server, at: now))
-      if link.isUp { up() }
     case .reply(let reply): replied(reply, at: now, dice: &dice)
     case .lost(let reason): lost(reason, at: now, dice: &dice)
     }
@@ -98,7 +97,8 @@ struct TaskResults: Sendable {
     if !commands.isEmpty { actions.append(.send(commands)) }
   }
 
-  private mutating func up() {
+  /// An answer has come. That it let us in says little: it may want a password first.
+  private mutating func works() {
     link.settled()
     if isLost { actions.append(.log(.notice, "the results of tasks can be read again, at \(server)")) }
     isLost = false
@@ -114,15 +114,15 @@ struct TaskResults: Sendable {
   }
 
   private mutating func replied(_ reply: RedisReply, at now: Instant, dice: inout Dice) {
-    let (job, greeted) = link.replied(at: now)
+    let (job, _) = link.replied(at: now)
     // What lies there in another shape is no result.
     let isOther = job != nil && reply.refusal?.hasPrefix("WRONGTYPE") == true
     if let refusal = reply.refusal, !isOther {
       actions.append(.disconnect)
       return lost("it says \(refusal)", at: now, dice: &dice)
     }
-    if greeted { up() }
     guard let job else { return }
+    works()
     unanswered -= 1
     switch TaskResult(reply.bytes ?? []) {
     case .none: break
