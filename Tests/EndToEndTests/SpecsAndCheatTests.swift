@@ -109,15 +109,17 @@ extension EndToEnd {
         let forged = report.replacing("trusted_job_uuid\": \"", with: "trusted_job_uuid\": \"x")
         try rehearsal.facilitator.tell([("command", .string("raw")), ("text", .string(forged))])
         let deadline = Deadline.after(milliseconds: 30_000)
-        func runs() -> String {
-          String(decoding: (try? Files.read(rehearsal.folder + "/runs", limit: 100)) ?? [], as: UTF8.self)
+        func runs() -> Int {
+          let text = String(decoding: (try? Files.read(rehearsal.folder + "/runs", limit: 100)) ?? [], as: UTF8.self)
+          return Int(text.filter(\.isNumber)) ?? 0
         }
         // Killed in between: the report is on record.
         try rehearsal.expectLog("the hook on_cheated exited with code 1")
         let killed = try rehearsal.kill("uplink")
         _ = try rehearsal.readyChild("uplink", after: killed.generation)
-        while runs() != "3\n", deadline.millisecondsLeft > 0 { try rehearsal.facilitator.read(milliseconds: 20) }
-        #expect(runs() == "3\n")
+        while runs() < 3, deadline.millisecondsLeft > 0 { try rehearsal.facilitator.read(milliseconds: 20) }
+        // Once more if Uplink was killed after the third had taken it and before that was on record.
+        #expect((3...4).contains(runs()))
         #expect(try Files.read(rehearsal.folder + "/report", limit: 1 << 20) == Array(report.utf8))
         #expect(rehearsal.log.contains("a cheat report is ignored"))
       }
