@@ -4,7 +4,7 @@ import Messages
 
 /// What a hook is to get.
 protocol HookItem: Sendable {
-  /// Counted up within its lane.
+  /// Counted up within its lane, and that of nothing in another: a run is known by it.
   var number: UInt64 { get }
   /// What holding it costs, in bytes.
   var hookBytes: Int { get }

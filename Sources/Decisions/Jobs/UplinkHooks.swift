@@ -96,6 +96,7 @@ extension UplinkCore {
     return StatusUpdateFrame.encode(job: entry.job, status: entry.status, metadataJSON: fits ? entry.metadata : nil)
   }
 
+  /// Identity's Hex comes with libsodium, which what decides does not have.
   private static func hex(_ bytes: [UInt8]) -> String {
     bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
   }

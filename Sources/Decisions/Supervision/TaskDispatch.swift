@@ -54,7 +54,7 @@ extension SupervisorCore {
     if let limit = jobs[id]?.hangsAt, limit <= now {
       jobs[id]?.hangsAt = nil
       log(.warning, .commandStopped, "what puts its task into the queue hangs; it is killed", job: id)
-      actions.append(.signalCommand(id, signal: 9))
+      actions.append(.signalCommand(id, signal: Teardown.Number.kill))
     }
   }
 

@@ -11,7 +11,7 @@ public struct Teardown: Sendable, Hashable {
   public private(set) var nextSignalAt: Instant?
 
   /// Signal numbers of Linux (signal(7)); decisions import no system module.
-  private enum Number {
+  enum Number {
     static let abort: Int32 = 6
     static let kill: Int32 = 9
     static let terminate: Int32 = 15
