@@ -39,6 +39,10 @@ final class Loop {
   private var accepting = true
   private var acceptAgainAt: Instant?
   private var droppedLines = 0
+  /// Whether something was written to Uplink since the last flush.
+  private var uplinkIsWritten = false
+  /// Workers that something was written to since the last flush.
+  private var written: [Worker] = []
 
   init(
     settings: ListenerSettings, generation: Generation, control: FrameConnection, listening: Descriptor
@@ -57,7 +61,7 @@ final class Loop {
         tokens: [.data: Token.redisData, .bell: Token.redisBell])
     }
     try listening.setNonBlocking()
-    try poller.watch(control.socket, token: Token.control, read: true, write: false)
+    try control.watch(in: poller, token: Token.control, read: true, write: false)
     try poller.watch(listening, token: Token.listening, read: true, write: false)
   }
 
@@ -65,11 +69,18 @@ final class Loop {
 
   /// Runs until the Listener's work is done; returns its exit code.
   func run() throws(SystemError) -> Int32 {
+    let code = try runUntilDone()
+    try flush()
+    return code
+  }
+
+  private func runUntilDone() throws(SystemError) -> Int32 {
     if let code = try carryOut(core.start()) { return code }
     if let redis, let code = try take(redis.start(at: now)) { return code }
     // What came with the assignment has been read already.
     if let code = try serveControl(readable: false) { return code }
     while true {
+      try flush()
       for ready in try poller.wait(timeout: timeout) {
         let code =
           switch ready.token {
@@ -117,12 +128,13 @@ final class Loop {
         guard let worker = workers[id.number], !worker.isDeaf else { continue }
         Failpoint.reach("listener.answering")
         do throws(FrameConnection.Failure) {
-          try worker.connection.send(Worker.frame(answer, id: requestID))
+          try worker.connection.write(Worker.frame(answer, id: requestID))
         } catch {
           worker.isDeaf = true
         }
-        Failpoint.reach("listener.answered")
-        try watch(worker)
+        if !worker.isWritten { written.append(worker) }
+        worker.isWritten = true
+        Failpoint.reach("listener.answered") { try? worker.connection.flush() }
       case .close(let id): try remove(id)
       case .pauseReading(ListenerCore.redisConnection), .resumeReading(ListenerCore.redisConnection):
         redis?.isPaused = action == .pauseReading(ListenerCore.redisConnection)
@@ -179,7 +191,7 @@ final class Loop {
   }
 
   private func watchControl() throws(SystemError) {
-    try poller.watch(control.socket, token: Token.control, read: true, write: control.wantsToWrite)
+    try control.watch(in: poller, token: Token.control, read: true, write: control.wantsToWrite)
   }
 
   private func connectUplink() throws(SystemError) -> Int32? {
@@ -189,7 +201,7 @@ final class Loop {
         // What is not stored yet is bounded where it is read.
         outgoingLimit: .max)
       uplink = connection
-      try poller.watch(connection.socket, token: Token.uplink, read: true, write: false)
+      try connection.watch(in: poller, token: Token.uplink, read: true, write: false)
       return try handle(.uplinkConnected)
     } catch {
       // Its backlog is full or its socket is being made: tried again shortly.
@@ -199,13 +211,32 @@ final class Loop {
 
   private func send(_ message: ListenerToUplink) throws(SystemError) {
     guard let uplink else { return }
+    uplinkIsWritten = true
     do {
-      try uplink.send(message.frame(generation: generation))
-      try poller.watch(uplink.socket, token: Token.uplink, read: true, write: uplink.wantsToWrite)
+      try uplink.write(message.frame(generation: generation))
     } catch {
       // The loss shows as the end of the socket when it is next read, and is handled there.
       uplink.shutDown()
     }
+  }
+
+  /// Sends what one turn of the loop has written, together.
+  private func flush() throws(SystemError) {
+    if uplinkIsWritten, let uplink {
+      uplinkIsWritten = false
+      do throws(FrameConnection.Failure) { try uplink.flush() } catch { uplink.shutDown() }
+      try uplink.watch(in: poller, token: Token.uplink, read: true, write: uplink.wantsToWrite)
+    }
+    for worker in written {
+      worker.isWritten = false
+      do throws(FrameConnection.Failure) {
+        try worker.connection.flush()
+      } catch {
+        worker.isDeaf = true
+      }
+      if workers[worker.id.number] != nil { try watch(worker) }
+    }
+    written.removeAll(keepingCapacity: true)
   }
 
   // MARK: The Supervisor
@@ -237,8 +268,7 @@ final class Loop {
     do {
       if ready.writable {
         try connection.flush()
-        try poller.watch(
-          connection.socket, token: Token.uplink, read: true, write: connection.wantsToWrite)
+        try connection.watch(in: poller, token: Token.uplink, read: true, write: connection.wantsToWrite)
       }
       if ready.readable || ready.hungUp { try connection.fill() }
       while let (message, _) = try connection.next(UplinkToListener.self) {
@@ -327,8 +357,8 @@ final class Loop {
 
   private func watch(_ worker: Worker) throws(SystemError) {
     bounds.reads(worker.id, worker.isRead, at: now)
-    try poller.watch(
-      worker.connection.socket, token: worker.id.number, read: worker.isRead,
+    try worker.connection.watch(
+      in: poller, token: worker.id.number, read: worker.isRead,
       write: worker.connection.wantsToWrite && !worker.isDeaf)
   }
 
@@ -345,7 +375,7 @@ final class Loop {
     if worker.finishedReading { return ready.hungUp ? try forget(worker) : nil }
     if !worker.isRead {
       // Its end would be announced again and again until it is read from.
-      if ready.hungUp { poller.unwatch(worker.connection.socket) }
+      if ready.hungUp { worker.connection.unwatch(in: poller) }
       return nil
     }
     if ready.readable || ready.hungUp {

@@ -16,6 +16,8 @@ final class Worker {
   var finishedReading = false
   /// It takes no answers any more. What it has sent is read all the same.
   var isDeaf = false
+  /// Answers were written to it that have not been flushed yet.
+  var isWritten = false
   /// Everything it had sent when this was last looked at has been read.
   var isEmpty = false
 

@@ -15,7 +15,13 @@ public struct FrameAssembler: Sendable {
   /// How many bytes wait for the rest of their frame.
   public var pendingBytes: Int { buffer.count - start }
 
+  @inlinable
   public mutating func append(_ bytes: some Collection<UInt8>) {
+    // What is read from a socket lies in one piece, and is copied as one.
+    if bytes.withContiguousStorageIfAvailable({ append(UnsafeRawBufferPointer($0)) }) == nil { append(Array(bytes)) }
+  }
+
+  public mutating func append(_ bytes: UnsafeRawBufferPointer) {
     let skipped = min(skipping, bytes.count)
     skipping -= skipped
     buffer.append(contentsOf: bytes.dropFirst(skipped))

@@ -24,6 +24,8 @@ public final class FrameConnection {
   private var assembler: FrameAssembler
   private var outgoing = OutgoingBytes()
   private let outgoingLimit: Int
+  /// What a poller watches the socket for; nil while none does.
+  private var watched: (read: Bool, write: Bool)?
   /// Whether the peer has closed its end.
   public private(set) var atEnd = false
 
@@ -73,9 +75,32 @@ public final class FrameConnection {
 
   /// Sends a frame, as much of it as the socket takes now; the rest follows with `flush`.
   public func send(_ frame: [UInt8]) throws(Failure) {
+    try write(frame)
+    try flush()
+  }
+
+  /// Puts a frame behind what waits to be sent. It goes out with the next `flush`, or when what waits is too much.
+  public func write(_ frame: [UInt8]) throws(Failure) {
     outgoing.append(frame)
+    guard outgoing.waiting > min(outgoingLimit, Self.flushedAtOnce) else { return }
     try flush()
     guard outgoing.waiting <= outgoingLimit else { throw .notReading(bytes: outgoing.waiting) }
+  }
+
+  /// As much as a Unix socket takes at a time, or less.
+  private static let flushedAtOnce = 1 << 16
+
+  /// Has the socket watched for what is wanted of it. Costs nothing when that has not changed.
+  public func watch(in poller: Poller, token: UInt64, read: Bool, write: Bool) throws(SystemError) {
+    if let watched, watched == (read, write) { return }
+    try poller.watch(socket, token: token, read: read, write: write)
+    watched = (read, write)
+  }
+
+  /// Has it watched no longer, not even for its end.
+  public func unwatch(in poller: Poller) {
+    poller.unwatch(socket)
+    watched = nil
   }
 
   /// Ends both directions; the end shows when it is next read.

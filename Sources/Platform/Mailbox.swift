@@ -28,15 +28,18 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
 
   /// Puts one element in, without waiting. Returns false, and counts it, when there is no room.
   @discardableResult
-  public func put(_ element: Element) -> Bool {
+  public func put(_ element: Element) -> Bool { put(contentsOf: CollectionOfOne(element)) == 1 }
+
+  /// Puts elements in, as many as there is room for, without waiting. Returns how many, and counts the others.
+  @discardableResult
+  public func put(contentsOf elements: some Collection<Element>) -> Int {
     locked {
-      guard waiting.count < capacity, !closed else {
-        refused += 1
-        return false
-      }
-      waiting.append(element)
+      let count = closed ? 0 : min(elements.count, capacity - waiting.count)
+      refused += elements.count - count
+      guard count > 0 else { return 0 }
+      waiting.append(contentsOf: elements.prefix(count))
       pthread_cond_broadcast(changed)
-      return true
+      return count
     }
   }
 

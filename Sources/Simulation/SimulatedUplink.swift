@@ -18,8 +18,9 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   let generation: Generation
   private let control: Line<UplinkToSupervisor, SupervisorToUplink>
   private var core: UplinkCore?
-  private var events = Deque<UplinkCore.Event>()
-  private var busy = false
+  /// What has happened since the last turn of its loop.
+  private var events: [UplinkCore.Event] = []
+  private var turnIsDue = false
   private var listeners: [ConnectionID: Line<ListenerToUplink, UplinkToListener>] = [:]
   private var nextListener: UInt64 = 1
   private var facilitator: SimulatedFacilitator.Connection?
@@ -54,9 +55,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     core = UplinkCore(
       settings: settings, stored: stored, bootID: world.bootID, seed: world.random.next(), at: world.moment)
     for line in world.takeUplinkBacklog() { accept(line) }
-    busy = true
     if let actions = core?.start(at: world.moment) { carryOut(actions) { perform($0) } }
-    busy = false
     post(.timeReached)
     control.down.isPaused = false
   }
@@ -93,17 +92,23 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     }
   }
 
+  /// What comes in one turn of the loop is handed over together.
   func post(_ event: UplinkCore.Event) {
     guard runs, core != nil else { return }
     events.append(event)
-    guard !busy else { return }
-    busy = true
-    while let next = events.popFirst(), runs {
-      world.stepped()
-      guard let actions = core?.handle(next, at: world.moment) else { break }
-      carryOut(actions) { perform($0) }
-    }
-    busy = false
+    guard !turnIsDue else { return }
+    turnIsDue = true
+    world.after(world.chance(2) ? .zero : world.latency()) { [weak self] in self?.turn() }
+  }
+
+  private func turn() {
+    turnIsDue = false
+    guard runs else { return }
+    world.stepped()
+    let batch = events
+    events = []
+    guard let actions = core?.handle(batch, at: world.moment) else { return }
+    carryOut(actions) { perform($0) }
     setTimer(core?.nextDeadline) { [weak self] in self?.post(.timeReached) }
   }
 
@@ -198,8 +203,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       // A death may come between the commit and its being told.
       world.after(world.latency()) { [weak self] in
         guard let self, runs, let report = reports.popFirst() else { return }
-        events.append(contentsOf: report)
-        if let last = events.popLast() { post(last) }
+        for event in report { post(event) }
       }
       work()
     }

@@ -64,7 +64,7 @@ final class RunningCommand {
   let pid: pid_t
   private let job: JobID?
   private let logger: Logger?
-  private var limit: OutputLimit
+  private var limit: LineLimit
   private var outputs: [Output] = []
   private var stderrTail: [UInt8] = []
   var exitSource: EventLoop.Source?
@@ -91,7 +91,7 @@ final class RunningCommand {
   init(job: JobID?, request: SpawnRequest, body: [UInt8], logger: Logger?, now: Instant) throws(SystemError) {
     self.job = job
     self.logger = logger
-    limit = OutputLimit(at: now)
+    limit = LineLimit(LineLimit.output, at: now)
     let standardOutput = try Files.pipe()
     let standardError = try Files.pipe()
     var request = request

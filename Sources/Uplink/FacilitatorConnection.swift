@@ -48,6 +48,7 @@ final class FacilitatorConnection {
   private var timer: Scheduled<Void>?
   /// What is waited for, until it is open.
   private var step = OpeningStep.connection
+  private var keys = MaskingKeys()
 
   /// - Parameter handle: is called on `loop` with what happens.
   init(to address: FacilitatorAddress, loop: any EventLoop, handle: @escaping (FacilitatorEvent) -> Void) {
@@ -117,14 +118,14 @@ final class FacilitatorConnection {
     guard let channel else { return }
     channel.write(
       WebSocketFrame(
-        fin: true, opcode: .text, maskKey: .random(), data: channel.allocator.buffer(bytes: text)),
+        fin: true, opcode: .text, maskKey: keys.next(), data: channel.allocator.buffer(bytes: text)),
       promise: nil)
   }
 
   func ping(_ number: UInt64) {
     guard let channel else { return }
     channel.write(
-      WebSocketFrame(fin: true, opcode: .ping, maskKey: .random(), data: channel.allocator.buffer(integer: number)),
+      WebSocketFrame(fin: true, opcode: .ping, maskKey: keys.next(), data: channel.allocator.buffer(integer: number)),
       promise: nil)
   }
 
@@ -145,7 +146,7 @@ final class FacilitatorConnection {
     data.write(webSocketErrorCode: .normalClosure)
     let socket = channel
     channel.writeAndFlush(
-      WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: .random(), data: data)
+      WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: keys.next(), data: data)
     ).whenComplete { _ in socket.close(promise: nil) }
   }
 

@@ -1,5 +1,4 @@
 import Decisions
-import DequeModule
 import Facilitator
 import Failpoints
 import Identity
@@ -27,15 +26,19 @@ final class Runtime {
   private let finish: (Int32) -> Void
 
   private var core: UplinkCore
-  private var control: (any NIOCore.Channel)?
-  private var listeners: [ConnectionID: any NIOCore.Channel] = [:]
+  private var control: OutgoingFrames?
+  private var listeners: [ConnectionID: OutgoingFrames] = [:]
   private var nextListener: UInt64 = 1
   private var facilitator: FacilitatorConnection?
   private var figures: FiguresServer?
   private var results: RedisConnection?
-  private var unflushed: [ObjectIdentifier: any NIOCore.Channel] = [:]
-  private var events = Deque<UplinkCore.Event>()
-  private var busy = false
+  /// Those that something was written to in this turn.
+  private var unflushed: [OutgoingFrames] = []
+  /// What is asked of the record in this turn.
+  private var asked: [StoreThread.Request] = []
+  /// What has happened since the last turn.
+  private var events: [UplinkCore.Event] = []
+  private var turnIsDue = false
   private var timer: Scheduled<Void>?
   private var timerAt: Instant?
 
@@ -77,10 +80,8 @@ final class Runtime {
 
   /// Begins, once the control channel is there.
   func start(control: any NIOCore.Channel) {
-    self.control = control
-    busy = true
+    self.control = OutgoingFrames(control)
     for action in core.start(at: Self.now) { carryOut(action) }
-    busy = false
     post(.timeReached)
     if let address = settings.metrics {
       figures = FiguresServer(at: address, loop: loop, logger: logger) { [self] in page($0) }
@@ -103,18 +104,26 @@ final class Runtime {
 
   // MARK: Events
 
-  /// Hands over an event, and whatever its actions bring about, one after the other; what they wrote goes out
-  /// together at the end.
+  /// Hands over an event in the next turn, which comes once the loop has read what all sockets have.
   private func post(_ event: UplinkCore.Event) {
     events.append(event)
-    guard !busy else { return }
-    busy = true
-    while let next = events.popFirst() {
-      for action in core.handle(next, at: Self.now) { carryOut(action) }
-    }
-    busy = false
+    guard !turnIsDue else { return }
+    turnIsDue = true
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    loop.execute { bound.value.turn() }
+  }
+
+  /// Carries out what follows from all that has happened. What is to be stored is asked for together, and what is
+  /// written to one connection goes out together.
+  private func turn() {
+    turnIsDue = false
+    let batch = events
+    events.removeAll(keepingCapacity: true)
+    for action in core.handle(batch, at: Self.now) { carryOut(action) }
+    storeThread.ask(asked)
+    asked.removeAll(keepingCapacity: true)
     facilitator?.flush()
-    for channel in unflushed.values { channel.flush() }
+    for connection in unflushed { connection.flush() }
     unflushed.removeAll(keepingCapacity: true)
     setTimer()
   }
@@ -154,7 +163,7 @@ final class Runtime {
   func listenerConnected(_ channel: any NIOCore.Channel) -> FrameHandler<ListenerToUplink> {
     let id = ConnectionID(nextListener)
     nextListener += 1
-    listeners[id] = channel
+    listeners[id] = OutgoingFrames(channel)
     return FrameHandler(
       limit: settings.maxFrameBytes + Limits.updateOverheadBytes,
       received: { [self] message, generation in listenerSaid(id, message, generation) },
@@ -173,9 +182,9 @@ final class Runtime {
       return
     }
     resolver.resolve(name) { [self] answer in
-      guard let channel = listeners[id] else { return }
-      write(UplinkToListener.resolved(name, addresses: answer.addresses, problem: answer.problem), to: channel)
-      channel.flush()
+      guard let connection = listeners[id] else { return }
+      write(UplinkToListener.resolved(name, addresses: answer.addresses, problem: answer.problem), to: connection)
+      connection.flush()
     }
   }
 
@@ -184,17 +193,17 @@ final class Runtime {
     case .success(let outcomes):
       for outcome in outcomes {
         switch outcome {
-        case .committed(let what): events.append(.committed(what))
-        case .loaded(let entries, let more): events.append(.loaded(entries, more: more))
-        case .loadedForHook(let entries, let more): events.append(.loadedForHook(entries, more: more))
-        case .bodyLoaded(let job, let body): events.append(.bodyLoaded(job, body))
-        case .jobLoaded(let job, let stored): events.append(.jobLoaded(job, stored))
-        case .deadLoaded(let question, let letters): events.append(.deadLoaded(question, letters))
-        case .deadFound(let request, let found): events.append(.deadFound(request, found))
-        case .expired(let count): events.append(.expired(count))
-        case .disk(let isFull): events.append(.disk(isFull: isFull))
+        case .committed(let what): post(.committed(what))
+        case .loaded(let entries, let more): post(.loaded(entries, more: more))
+        case .loadedForHook(let entries, let more): post(.loadedForHook(entries, more: more))
+        case .bodyLoaded(let job, let body): post(.bodyLoaded(job, body))
+        case .jobLoaded(let job, let stored): post(.jobLoaded(job, stored))
+        case .deadLoaded(let question, let letters): post(.deadLoaded(question, letters))
+        case .deadFound(let request, let found): post(.deadFound(request, found))
+        case .expired(let count): post(.expired(count))
+        case .disk(let isFull): post(.disk(isFull: isFull))
         case .lookedUp(let request, let known, let replay):
-          events.append(
+          post(
             .requested(
               UplinkCore.Request(
                 job: request.job, body: request.body, signatureHash: request.signatureHash,
@@ -202,7 +211,6 @@ final class Runtime {
                 isReplay: replay)))
         }
       }
-      if let last = events.popLast() { post(last) }
     case .failure(let error):
       logger.log(LogEntry(.critical, .storeFailed, "\(error); Uplink leaves and opens the record again"))
       finish(ExitCode.io)
@@ -263,12 +271,13 @@ final class Runtime {
     let limits = request.limits
     let seconds =
       limits.download + limits.execution + limits.upload + (request.wantsStreaming ? limits.streamingStart : 0)
-    storeThread.ask(
+    storeThread.ask([
       .lookUp(
         JobRequested(
           job: job, body: raw,
           signatureHash: settings.verifySignatures ? request.signature?.fingerprint : nil,
-          limitSeconds: Int(min(seconds, Self.longestJob)), refusal: refusal)))
+          limitSeconds: Int(min(seconds, Self.longestJob)), refusal: refusal))
+    ])
   }
 
   private func received(_ report: JobCheated, _ raw: [UInt8]) {
@@ -307,24 +316,24 @@ final class Runtime {
     case .commit(let operations, let what):
       let request = StoreThread.Request.commit(operations, then: what)
       Failpoint.reach("uplink.accepted", when: request.retires)
-      storeThread.ask(request)
+      asked.append(request)
     case .load(let id, let limit):
-      storeThread.ask(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes))
+      asked.append(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes))
     case .loadForHook(let id, let limit):
-      storeThread.ask(.loadForHook(after: id, limit: limit, bytes: UplinkCore.pageBytes / 4))
-    case .loadBody(let job): storeThread.ask(.loadBody(job))
-    case .loadJob(let job): storeThread.ask(.loadJob(job))
-    case .loadDead(let question, let id): storeThread.ask(.loadDead(question, after: id))
-    case .lookUpDead(let request): storeThread.ask(.lookUpDead(request))
+      asked.append(.loadForHook(after: id, limit: limit, bytes: UplinkCore.pageBytes / 4))
+    case .loadBody(let job): asked.append(.loadBody(job))
+    case .loadJob(let job): asked.append(.loadJob(job))
+    case .loadDead(let question, let id): asked.append(.loadDead(question, after: id))
+    case .lookUpDead(let request): asked.append(.lookUpDead(request))
     case .expire(let closed, let forgotten, let limit):
-      storeThread.ask(.expire(closedBefore: closed, forgottenBefore: forgotten, limit: limit))
-    case .checkDisk: storeThread.ask(.checkDisk)
+      asked.append(.expire(closedBefore: closed, forgottenBefore: forgotten, limit: limit))
+    case .checkDisk: asked.append(.checkDisk)
     case .toSupervisor(let message):
       Failpoint.reach("uplink.dispatching", when: message.isDispatch)
       tell(message)
     case .toListener(let id, let message):
-      if let channel = listeners[id] { write(message, to: channel) }
-    case .dropListener(let id): listeners[id]?.close(promise: nil)
+      if let connection = listeners[id] { write(message, to: connection) }
+    case .dropListener(let id): listeners[id]?.close()
     case .connect(let connection):
       let opened = FacilitatorConnection(to: address, loop: loop) { [self] in facilitatorSaid($0, connection) }
       facilitator = opened
@@ -385,9 +394,8 @@ final class Runtime {
     if let control { write(message, to: control) }
   }
 
-  private func write(_ message: some Message, to channel: any NIOCore.Channel) {
-    channel.write(channel.allocator.buffer(bytes: message.frame(generation: generation)), promise: nil)
-    unflushed[ObjectIdentifier(channel)] = channel
+  private func write(_ message: some Message, to connection: OutgoingFrames) {
+    if connection.write(message.frame(generation: generation)) { unflushed.append(connection) }
   }
 }
 

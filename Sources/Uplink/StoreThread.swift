@@ -95,7 +95,8 @@ final class StoreThread: Sendable {
     }
   }
 
-  func ask(_ request: Request) { mailbox.put(request) }
+  /// Asks for these, one after the other.
+  func ask(_ requests: [Request]) { mailbox.put(contentsOf: requests) }
 
   /// Does it, and once more with the room of the reserve if the disk has none.
   private static func withReserve<Result>(

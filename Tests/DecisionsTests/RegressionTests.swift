@@ -144,7 +144,7 @@ import Testing
   /// Lines that come every 9.5 ms are 105 a second, of which 100 pass: what is left of a line's worth of time is
   /// not thrown away with each that is earned.
   @Test func theSteadyRateOfOutputHoldsForAnySpacing() {
-    var limit = OutputLimit(at: at(0))
+    var limit = LineLimit(LineLimit.output, at: at(0))
     while limit.admit(at: at(0)).passes {}
     var passed = 0
     for index in 1...1050 where limit.admit(at: at(Double(index) * 0.0095)).passes { passed += 1 }

@@ -121,11 +121,11 @@ import Testing
     #expect(stop.nextSignalAt == nil && stop.dueSignal(at: at(2)) == nil)
   }
 
-  // MARK: OutputLimit
+  // MARK: LineLimit
 
   @Test func aBurstPassesAndThenASteadyRate() {
-    var limit = OutputLimit(at: at(0))
-    for _ in 0..<OutputLimit.burst { #expect(limit.admit(at: at(0)).passes) }
+    var limit = LineLimit(LineLimit.output, at: at(0))
+    for _ in 0..<LineLimit.output.burst { #expect(limit.admit(at: at(0)).passes) }
     for _ in 0..<50 { #expect(!limit.admit(at: at(0)).passes) }
     let first = limit.admit(at: at(0.01))
     #expect(first.passes && first.droppedBefore == 50)
@@ -138,9 +138,9 @@ import Testing
   }
 
   @Test func silenceEarnsNoMoreThanTheBurst() {
-    var limit = OutputLimit(at: at(0))
+    var limit = LineLimit(LineLimit.output, at: at(0))
     var passed = 0
     for _ in 0..<5000 where limit.admit(at: at(1_000_000_000)).passes { passed += 1 }
-    #expect(passed == OutputLimit.burst)
+    #expect(passed == LineLimit.output.burst)
   }
 }

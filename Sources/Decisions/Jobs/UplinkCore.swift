@@ -227,6 +227,8 @@ public struct UplinkCore: Sendable {
   var queued: Int
   var dead: Int
   var figures: Figures
+  /// Lines about single updates.
+  var updateLines: LineLimit
   /// Commits that are not durable yet, in the order in which they were asked for, and whether they write anything.
   var commits = Deque<(askedAt: Instant, writes: Bool)>()
   var room: RecordRoom
@@ -256,6 +258,7 @@ public struct UplinkCore: Sendable {
     dice = Dice(seed: seed)
     outbox = Outbox(window: settings.window)
     figures = Figures(startedAt: now.wall)
+    updateLines = LineLimit(LineLimit.updates, at: now.boot)
     session = Session(heartbeatInterval: .seconds(settings.heartbeatSeconds), at: now.boot)
     nextUpdate = stored.nextUpdate
     queued = stored.queued
@@ -307,8 +310,27 @@ public struct UplinkCore: Sendable {
   }
 
   /// What happened and when, and what to do about it, in order.
-  public mutating func handle(_ event: Event, at now: Moment) -> [Action] {
+  public mutating func handle(_ event: Event, at now: Moment) -> [Action] { handle([event], at: now) }
+
+  /// What happened one after the other, told together: what is looked at after each event is looked at once.
+  public mutating func handle(_ events: some Sequence<Event>, at now: Moment) -> [Action] {
     actions = []
+    for event in events { take(event, at: now) }
+    resumeListeners()
+    serveSession(at: now)
+    loadMore()
+    pump(at: now.boot)
+    pumpSpecs()
+    runHooks(at: now.boot)
+    lookForResults(at: now.boot)
+    advanceStop(at: now)
+    tellState(at: now)
+    noteCommits(at: now.boot)
+    defer { actions = [] }
+    return actions
+  }
+
+  private mutating func take(_ event: Event, at now: Moment) {
     switch event {
     case .fromSupervisor(let message): fromSupervisor(message, at: now)
     case .fromListener(let listener, let message, let generation):
@@ -344,17 +366,6 @@ public struct UplinkCore: Sendable {
     case .resultsLost(let reason): resultsSaid(.lost(reason), at: now.boot)
     case .timeReached: timeReached(at: now)
     }
-    resumeListeners()
-    serveSession(at: now)
-    loadMore()
-    pump(at: now.boot)
-    pumpSpecs()
-    runHooks(at: now.boot)
-    lookForResults(at: now.boot)
-    advanceStop(at: now)
-    tellState(at: now)
-    noteCommits(at: now.boot)
-    return actions
   }
 
   /// When `timeReached` is wanted next.
@@ -380,6 +391,15 @@ public struct UplinkCore: Sendable {
 
   mutating func log(_ priority: LogPriority, _ event: JournalEvent, _ text: String, job: JobID? = nil) {
     actions.append(.log(LogEntry(priority, event, text, job: job)))
+  }
+
+  /// What has become of one update. Where there are many they are not all told: the end of their job names them.
+  mutating func log(_ event: JournalEvent, _ verb: String, _ entry: OutboxEntry, at now: Instant) {
+    let (passes, dropped) = updateLines.admit(at: now)
+    if dropped > 0 {
+      log(.info, event, "\(dropped) lines about single updates were left out; a job's last line names its statuses")
+    }
+    if passes { log(.info, event, "\(verb) \(entry.status.name)", job: entry.job) }
   }
 
   func state(at now: Moment) -> UplinkState {

@@ -291,15 +291,15 @@ extension UplinkCore {
     switch what {
     case .nothing: break
     case .accepted(let id, let entry):
-      became(durable: entry)
+      became(durable: entry, at: now.boot)
       figures.jobsReceived += 1
       actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: .accepted))))
     case .refusedJob(let entry):
-      became(durable: entry)
+      became(durable: entry, at: now.boot)
       figures.refused(.invalidSignature)
     case .dispatching(let id): actions.append(.loadBody(id))
     case .update(let listener, let number, let entry):
-      became(durable: entry)
+      became(durable: entry, at: now.boot)
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
       if entry.status.isTerminal { ended(entry, at: now) }
     case .cheat(let report): put(report, at: now.boot)
@@ -308,19 +308,20 @@ extension UplinkCore {
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
     case .exit(let id, let listener, let entry):
       if let entry {
-        became(durable: entry)
+        became(durable: entry, at: now.boot)
         ended(entry, at: now)
       }
       if listeners[listener] != nil { actions.append(.toListener(listener, .exitStored)) }
       actions.append(.toSupervisor(.exitStored(id)))
     case .ownTerminal(let entry):
-      became(durable: entry)
+      became(durable: entry, at: now.boot)
       ended(entry, at: now)
       actions.append(.toSupervisor(.stopCommand(entry.job)))
     case .buried(let id): outbox.buried(id)
     case .closed(let id):
       outbox.buried(id)
-      log(.info, .jobClosed, "closed", job: id)
+      let statuses = jobs[id]?.statuses.map(\.name).joined(separator: ", ") ?? ""
+      log(.info, .jobClosed, statuses.isEmpty ? "closed" : "closed after \(statuses)", job: id)
       actions.append(.toSupervisor(.jobClosed(id)))
       jobs[id]?.phase = .closed
     case .drained:
@@ -334,12 +335,12 @@ extension UplinkCore {
     }
   }
 
-  private mutating func became(durable entry: OutboxEntry) {
+  private mutating func became(durable entry: OutboxEntry, at now: Instant) {
     jobs[entry.job]?.uncommitted.remove(JobStatusSet(entry.status))
     queued += 1
     figures.updatesStored += 1
     hookRoom.stored()
-    log(.info, .updateStored, "stored \(entry.status.name)", job: entry.job)
+    log(.updateStored, "stored", entry, at: now)
     // While older updates wait in the record alone, this one is read with them in its turn.
     // A load that is under way has seen it: the record does one thing after the other.
     if loading { return }

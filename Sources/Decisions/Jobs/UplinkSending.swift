@@ -104,7 +104,7 @@ extension UplinkCore {
           .notice, .updateDelivered, "the facilitator had \(entry.status.name) before it was sent from here",
           job: entry.job)
       }
-      log(.info, .updateDelivered, "delivered \(entry.status.name)", job: entry.job)
+      log(.updateDelivered, "delivered", entry, at: now.boot)
       if entry.status.isTerminal {
         actions.append(
           .commit([.retire(entry.id, at: now.wall), .close(entry.job, at: now.wall)], then: .closed(entry.job)))
