@@ -40,6 +40,7 @@ final class Database {
   let file: String
   private let handle: OpaquePointer
   private var statements: [String: Statement] = [:]
+  private var written: [UnsafePointer<UInt8>: Statement] = [:]
 
   /// Opens the file, which is made where there is none.
   ///
@@ -65,6 +66,7 @@ final class Database {
   }
 
   deinit {
+    written = [:]
     statements = [:]
     sqlite3_close_v2(handle)
   }
@@ -90,12 +92,28 @@ final class Database {
     return statement
   }
 
+  /// The same for SQL that stands in the program, which is known by its address.
+  private func statement(_ sql: StaticString) throws(StoreError) -> Statement {
+    if let known = written[sql.utf8Start] {
+      known.reset()
+      return known
+    }
+    let statement = try statement("\(sql)")
+    written[sql.utf8Start] = statement
+    return statement
+  }
+
   /// Runs a statement whose rows nobody wants, with these values.
-  func run(_ sql: String, _ values: SQLValue...) throws(StoreError) {
+  func run(_ sql: StaticString, _ values: SQLValue...) throws(StoreError) {
     let statement = try statement(sql)
     try statement.bind(values)
     while try statement.step() {}
+    // Values may be megabytes.
+    statement.reset()
   }
+
+  /// The number of the row that was inserted last.
+  var lastRow: Int64 { sqlite3_last_insert_rowid(handle) }
 
   /// Writes all that is committed into a file of its own, in place of an older one of that name, while others go on
   /// reading and writing. Source: https://sqlite.org/lang_vacuum.html#vacuuminto

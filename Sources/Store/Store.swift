@@ -8,6 +8,8 @@ import Platform
 /// Confined to one thread at a time; every call blocks until the disk has answered.
 public final class Store {
   let database: Database
+  /// The rows of jobs that something was written about lately.
+  private var rows: [JobID: Int64] = [:]
 
   /// Opens the record in that file, which is made where there is none. A damaged one is never replaced.
   public init(file: String) throws(StoreError) {
@@ -55,9 +57,33 @@ public final class Store {
     } catch {
       // Some errors have rolled back already, and then this one fails; the first error is what matters.
       try? database.execute("ROLLBACK")
+      rows = [:]
       throw error
     }
   }
+
+  /// How many rows of jobs are remembered.
+  private static let rememberedRows = 16_384
+
+  /// The row of a job; NULL where there is none.
+  func row(of job: JobID) throws(StoreError) -> SQLValue {
+    if let row = rows[job] { return .integer(row) }
+    let found = try database.statement("SELECT id FROM jobs WHERE uuid = ?")
+    defer { found.reset() }
+    try found.bind([.text(job.description)])
+    guard try found.step() else { return .null }
+    let row = found.integer(0)
+    remember(job, row: row)
+    return .integer(row)
+  }
+
+  func remember(_ job: JobID, row: Int64) {
+    if rows.count >= Self.rememberedRows { rows = [:] }
+    rows[job] = row
+  }
+
+  /// Rows have been deleted.
+  func forgetRows() { rows = [:] }
 
   // MARK: Reading
 

@@ -13,12 +13,11 @@ extension Store {
         VALUES (?, ?, ?, ?, ?, ?)
         """, .text(job.job.description), .phase(.accepted), .integer(job.receivedAt.milliseconds),
         .integer(Int64(job.limitSeconds)), SQLValue(job.signatureHash), .blob(job.body))
+      remember(job.job, row: database.lastRow)
     case .insertUpdate(let entry):
       try database.run(
-        """
-        INSERT INTO updates (id, job, status, stored_at, metadata)
-        VALUES (?, (SELECT id FROM jobs WHERE uuid = ?), ?, ?, ?)
-        """, .integer(entry.id.number), .text(entry.job.description), .integer(Int64(entry.status.rawValue)),
+        "INSERT INTO updates (id, job, status, stored_at, metadata) VALUES (?, ?, ?, ?, ?)", .integer(entry.id.number),
+        row(of: entry.job), .integer(Int64(entry.status.rawValue)),
         .integer(entry.storedAt.milliseconds), SQLValue(entry.metadata))
     case .insertForHook(let entry):
       try database.run(
@@ -30,22 +29,22 @@ extension Store {
     case .setDispatching(let job, let deadline, let isTask):
       try database.run(
         """
-        UPDATE jobs SET phase = ?, deadline_boot = ?, deadline_boot_id = ?, deadline_wall = ?, is_task = ? WHERE uuid = ?
+        UPDATE jobs SET phase = ?, deadline_boot = ?, deadline_boot_id = ?, deadline_wall = ?, is_task = ? WHERE id = ?
         """, .phase(.dispatching), .integer(deadline.boot.nanoseconds), .text(deadline.bootID),
-        .integer(deadline.wall.milliseconds), .integer(isTask ? 1 : 0), .text(job.description))
+        .integer(deadline.wall.milliseconds), .integer(isTask ? 1 : 0), row(of: job))
     case .setCommand(let job, let record):
       try database.run(
-        "UPDATE jobs SET command_pid = ?, command_start = ?, command_boot_id = ? WHERE uuid = ?",
+        "UPDATE jobs SET command_pid = ?, command_start = ?, command_boot_id = ? WHERE id = ?",
         .integer(Int64(record.pid)), .integer(Int64(clamping: record.startTime)), .text(record.bootID),
-        .text(job.description))
+        row(of: job))
     case .setExit(let job, let exit):
       try database.run(
-        "UPDATE jobs SET exit_stored = 1, exit_code = ?, exit_signal = ? WHERE uuid = ?",
-        .optional(exit.code), .optional(exit.signal), .text(job.description))
+        "UPDATE jobs SET exit_stored = 1, exit_code = ?, exit_signal = ? WHERE id = ?",
+        .optional(exit.code), .optional(exit.signal), row(of: job))
     case .end(let job, let at):
       try database.run(
-        "UPDATE jobs SET phase = ?, ended_at = ?, body = NULL WHERE uuid = ?", .phase(.ended),
-        .integer(at.milliseconds), .text(job.description))
+        "UPDATE jobs SET phase = ?, ended_at = ?, body = NULL WHERE id = ?", .phase(.ended),
+        .integer(at.milliseconds), row(of: job))
     case .retire(let id, let at):
       try database.run(
         "UPDATE updates SET state = 1, settled_at = ?, metadata = NULL WHERE id = ?", .integer(at.milliseconds),
@@ -83,8 +82,8 @@ extension Store {
       try database.run("DELETE FROM cheats WHERE number = ?", .integer(Int64(clamping: number)))
     case .close(let job, let at):
       try database.run(
-        "UPDATE jobs SET phase = ?, closed_at = ? WHERE uuid = ?", .phase(.closed), .integer(at.milliseconds),
-        .text(job.description))
+        "UPDATE jobs SET phase = ?, closed_at = ? WHERE id = ?", .phase(.closed), .integer(at.milliseconds),
+        row(of: job))
     case .clearRestored: try database.run("DELETE FROM meta WHERE key = 'restored'")
     }
   }
@@ -118,6 +117,7 @@ extension Store {
         AND NOT EXISTS (SELECT 1 FROM updates WHERE job = jobs.id) ORDER BY closed_at LIMIT ?
       """, forgottenBefore, limit)
     for id in forgotten { try database.run("DELETE FROM jobs WHERE id = ?", .integer(id)) }
+    if !forgotten.isEmpty { forgetRows() }
     return max(old.count, forgotten.count)
   }
 

@@ -1,7 +1,7 @@
 import Messages
 
 /// What the Supervisor knows of one open job.
-struct SupervisedJob: Sendable {
+struct SupervisedJob: Timed, Sendable {
   enum Command: Sendable {
     /// Not started by this Supervisor.
     case none
@@ -33,6 +33,14 @@ struct SupervisedJob: Sendable {
     case .starting, .running: true
     default: false
     }
+  }
+
+  /// When its Listener, its command or its dispatch is to be looked at.
+  var nextDeadline: Instant? {
+    var first = listener?.nextDeadline
+    if let due = teardown?.nextSignalAt, first.map({ due < $0 }) ?? true { first = due }
+    if let due = dispatchDue, first.map({ due < $0 }) ?? true { first = due }
+    return first
   }
 
   /// The exit that Uplink has not stored yet, as far as is known.
@@ -292,9 +300,9 @@ extension SupervisorCore {
   }
 
   private func reports(at now: Instant) -> [ChildReport] {
-    let listeners = jobs.sorted { $0.key < $1.key }.compactMap(\.value.listener)
+    let listeners = jobs.sorted.compactMap(\.value.listener)
     var reports = ([uplink, specs] + listeners).map { $0.report(at: now) }
-    for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.commandRuns {
+    for (id, job) in jobs.sorted where job.commandRuns {
       reports.append(
         ChildReport(
           name: "command", job: id, pid: Int(job.record?.pid ?? 0), generation: 0,

@@ -99,7 +99,7 @@ public struct SupervisorCore: Sendable {
   var stage = Stage.running
   var uplink: Child
   var specs: Child
-  var jobs: [JobID: SupervisedJob] = [:]
+  var jobs = Timetable<JobID, SupervisedJob>()
   var hooks: [HookRun: SupervisedHook] = [:]
   var generation = Generation.none
   var dice: Dice
@@ -173,17 +173,13 @@ public struct SupervisorCore: Sendable {
     case .timeReached: break
     }
     carryOn(at: now)
+    jobs.settle()
     return actions
   }
 
   /// When `timeReached` is wanted next.
   public var nextDeadline: Instant? {
-    var deadlines = [uplink.nextDeadline, specs.nextDeadline, questions.values.min()]
-    for job in jobs.values {
-      deadlines.append(job.listener?.nextDeadline)
-      deadlines.append(job.teardown?.nextSignalAt)
-      deadlines.append(job.dispatchDue)
-    }
+    var deadlines = [uplink.nextDeadline, specs.nextDeadline, jobs.nextDeadline, questions.values.min()]
     deadlines += hooks.values.map(\.teardown.nextSignalAt)
     switch stage {
     case .stoppingCommands(let until), .closingJobs(let until), .stoppingListeners(let until):
@@ -283,7 +279,7 @@ public struct SupervisorCore: Sendable {
     stopOverdueHooks(at: now)
     serve(.uplink, at: now)
     serve(.listener(.specs), at: now)
-    for id in dueJobs(at: now) {
+    for id in jobs.due(at: now) {
       serveDispatch(id, at: now)
       guard let job = jobs[id] else { continue }
       if let due = job.listener?.nextDeadline, due <= now { serve(.listener(.job(id)), at: now) }
@@ -294,15 +290,6 @@ public struct SupervisorCore: Sendable {
       }
     }
     for number in questions.filter({ $0.value <= now }).keys.sorted() { answer(number, nil, at: now) }
-  }
-
-  private func dueJobs(at now: Instant) -> [JobID] {
-    jobs.filter { _, job in
-      [job.listener?.nextDeadline, job.teardown?.nextSignalAt, job.dispatchDue].contains {
-        $0.map { $0 <= now } ?? false
-      }
-    }
-    .keys.sorted()
   }
 
   private mutating func serve(_ key: ChildKey, at now: Instant) {
