@@ -113,22 +113,24 @@ final class Worker {
   }
 
   static func frame(_ answer: WorkerAnswer, id: MessagePackValue?) -> [UInt8] {
-    var pairs: [MessagePackPair] = []
-    if let id { pairs.append(MessagePackPair(.string("id"), id)) }
-    switch answer {
-    case .stored: pairs.append(MessagePackPair(.string("ok"), .bool(true)))
-    case .error(let code, let text):
-      pairs.append(MessagePackPair(.string("ok"), .bool(false)))
-      pairs.append(
-        MessagePackPair(
-          .string("error"),
-          .map([
-            MessagePackPair(.string("code"), .string(code.rawValue)),
-            MessagePackPair(.string("message"), .string(text)),
-          ])))
-    }
     var encoder = MessagePackEncoder()
-    encoder.value(.map(pairs))
+    encoder.map(count: (id == nil ? 0 : 1) + (answer == .stored ? 1 : 2))
+    if let id {
+      encoder.string("id")
+      encoder.value(id)
+    }
+    encoder.string("ok")
+    switch answer {
+    case .stored: encoder.bool(true)
+    case .error(let code, let text):
+      encoder.bool(false)
+      encoder.string("error")
+      encoder.map(count: 2)
+      encoder.string("code")
+      encoder.string(code.rawValue)
+      encoder.string("message")
+      encoder.string(text)
+    }
     return encoder.framedBytes
   }
 }

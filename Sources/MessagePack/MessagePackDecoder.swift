@@ -31,15 +31,17 @@ extension MessagePackValue {
     let length = try MessagePackStructure.length(buffer, limits: limits)
     guard length == buffer.count else { throw .trailing(bytes: buffer.count - length) }
 
-    var unpacked = msgpack_unpacked()
-    msgpack_unpacked_init(&unpacked)
-    defer { msgpack_unpacked_destroy(&unpacked) }
+    // For most frames one small piece of memory is enough; the library's own default is 8 KiB.
+    var zone = msgpack_zone()
+    guard msgpack_zone_init(&zone, 512) else { throw .outOfMemory }
+    defer { msgpack_zone_destroy(&zone) }
+    var object = msgpack_object()
     var offset = 0
-    let outcome = msgpack_unpack_next(
-      &unpacked, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count, &offset)
+    let outcome = msgpack_unpack(
+      buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count, &offset, &zone, &object)
     // The structure is known to be whole, so all that is left to fail is memory.
     guard outcome == MSGPACK_UNPACK_SUCCESS else { throw .outOfMemory }
-    return try MessagePackValue(unpacked.data)
+    return try MessagePackValue(object)
   }
 
   private init(_ object: msgpack_object) throws(MessagePackError) {

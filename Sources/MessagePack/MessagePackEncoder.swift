@@ -5,24 +5,36 @@ import CMessagePack
 /// The caller says how many elements an array or a map has before it writes them. Running out of memory
 /// ends the process, as any allocation in Swift does.
 public struct MessagePackEncoder: ~Copyable {
-  private let buffer: UnsafeMutablePointer<msgpack_sbuffer>
+  /// Bytes of the length that a frame begins with.
+  private static let lengthSize = 4
+
+  /// Room for a length, and what was written behind it. In a place of its own, which the packer is told.
+  private let written: UnsafeMutablePointer<[UInt8]>
   private var packer = msgpack_packer()
 
   public init() {
-    buffer = .allocate(capacity: 1)
-    buffer.initialize(to: msgpack_sbuffer())
-    msgpack_sbuffer_init(buffer)
-    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write)
+    written = .allocate(capacity: 1)
+    written.initialize(to: Array(repeating: 0, count: Self.lengthSize))
+    msgpack_packer_init(&packer, written) { written, bytes, count in
+      let bytes = UnsafeRawBufferPointer(start: bytes, count: count)
+      written?.assumingMemoryBound(to: [UInt8].self).pointee.append(contentsOf: bytes)
+      return 0
+    }
   }
 
   deinit {
-    msgpack_sbuffer_destroy(buffer)
-    buffer.deallocate()
+    written.deinitialize(count: 1)
+    written.deallocate()
   }
 
   /// What has been written so far, as a copy.
-  public var bytes: [UInt8] {
-    Array(UnsafeRawBufferPointer(start: buffer.pointee.data, count: buffer.pointee.size))
+  public var bytes: [UInt8] { Array(written.pointee.dropFirst(Self.lengthSize)) }
+
+  /// What has been written so far, behind its length as 4 bytes big-endian: the frame of every stream socket here.
+  public var framedBytes: [UInt8] {
+    let length = UInt32(clamping: written.pointee.count - Self.lengthSize)
+    written.pointee.withUnsafeMutableBytes { $0.storeBytes(of: length.bigEndian, as: UInt32.self) }
+    return written.pointee
   }
 
   public mutating func null() { msgpack_pack_nil(&packer) }

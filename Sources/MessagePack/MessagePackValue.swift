@@ -2,7 +2,7 @@
 ///
 /// Maps keep the order and the duplicates of the bytes they came from; what a duplicate key means is
 /// for the caller to say. Source: https://github.com/msgpack/msgpack/blob/master/spec.md
-public indirect enum MessagePackValue: Sendable, Hashable {
+public enum MessagePackValue: Sendable, Hashable {
   case null
   case bool(Bool)
   case int(Int64)

@@ -83,18 +83,6 @@ extension Message {
   }
 }
 
-extension MessagePackEncoder {
-  /// What was written, behind its length as 4 bytes big-endian: the frame of every stream socket here.
-  public var framedBytes: [UInt8] {
-    let body = bytes
-    var framed: [UInt8] = []
-    framed.reserveCapacity(4 + body.count)
-    withUnsafeBytes(of: UInt32(clamping: body.count).bigEndian) { framed.append(contentsOf: $0) }
-    framed.append(contentsOf: body)
-    return framed
-  }
-}
-
 extension MessagePackValue {
   /// This value as a number that is not negative, or nil.
   public var unsigned: UInt64? {

@@ -13,10 +13,17 @@ public struct JobID: Sendable, Hashable, Comparable, CustomStringConvertible {
 
   /// The job of that UUID, or nil when `text` is not in the canonical form.
   public init?(_ text: String) {
-    guard text.utf8.count == 36 else { return nil }
+    var text = text
+    guard let job = text.withUTF8({ JobID(utf8: $0) }) else { return nil }
+    self = job
+  }
+
+  /// The same for the text's bytes.
+  public init?(utf8 text: UnsafeBufferPointer<UInt8>) {
+    guard text.count == 36 else { return nil }
     var high: UInt64 = 0
     var low: UInt64 = 0
-    for (index, byte) in text.utf8.enumerated() {
+    for (index, byte) in text.enumerated() {
       switch index {
       case 8, 13, 18, 23:
         guard byte == UInt8(ascii: "-") else { return nil }
@@ -35,19 +42,30 @@ public struct JobID: Sendable, Hashable, Comparable, CustomStringConvertible {
   }
 
   public var description: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    text.reserveCapacity(36)
-    for (half, number) in [high, low].enumerated() {
-      for index in 0..<16 {
-        // Hyphens stand before the digits 8, 12, 16 of the first half's 16 and before 0 and 4 of the second's.
-        if half == 0 ? (index == 8 || index == 12) : (index == 0 || index == 4) {
-          text.append(UInt8(ascii: "-"))
-        }
-        text.append(digits[Int(number >> UInt64(60 - 4 * index) & 0xf)])
-      }
+    String(unsafeUninitializedCapacity: 36) { write(to: $0) }
+  }
+
+  /// Appends the canonical form to `bytes`.
+  public func append(to bytes: inout [UInt8]) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 36) { text in
+      bytes.append(contentsOf: text.prefix(write(to: text)))
     }
-    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Writes the canonical form, 36 bytes, and returns how many that are.
+  private func write(to text: UnsafeMutableBufferPointer<UInt8>) -> Int {
+    var position = 0
+    for index in 0..<32 {
+      if index == 8 || index == 12 || index == 16 || index == 20 {
+        text[position] = UInt8(ascii: "-")
+        position += 1
+      }
+      let number = index < 16 ? high : low
+      let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * (index & 15)) & 0xf)
+      text[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+      position += 1
+    }
+    return position
   }
 
   public static func < (left: JobID, right: JobID) -> Bool {

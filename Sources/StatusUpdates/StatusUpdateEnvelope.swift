@@ -97,12 +97,17 @@ public enum StatusUpdateFrame {
   public static func encode(job: JobID, status: JobStatus, metadataJSON: [UInt8]?) -> [UInt8] {
     var frame: [UInt8] = []
     frame.reserveCapacity(128 + (metadataJSON?.count ?? 4))
-    frame += "{\"message_type\":\"\(StatusUpdateEnvelope.messageType)\",\"uuid\":\"\(job)\"".utf8
-    frame += ",\"status\":\"\(status.name)\",\"metadata\":".utf8
-    frame += metadataJSON ?? Array("null".utf8)
+    frame += beginning
+    job.append(to: &frame)
+    frame += "\",\"status\":\"".utf8
+    frame += status.name.utf8
+    frame += "\",\"metadata\":".utf8
+    if let metadataJSON { frame += metadataJSON } else { frame += "null".utf8 }
     frame.append(UInt8(ascii: "}"))
     return frame
   }
+
+  private static let beginning = Array("{\"message_type\":\"\(StatusUpdateEnvelope.messageType)\",\"uuid\":\"".utf8)
 
   /// The update in a parsed frame, as a facilitator reads it; null metadata stays null.
   ///

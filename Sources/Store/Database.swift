@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import Messages
 
 /// Why the record cannot be read or written.
 public struct StoreError: Error, Hashable, CustomStringConvertible {
@@ -195,6 +196,11 @@ final class Statement {
     guard let start = sqlite3_column_text(handle, column) else { return "" }
     return String(
       decoding: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))), as: UTF8.self)
+  }
+  /// A job by its uuid.
+  func job(_ column: Int32) -> JobID? {
+    guard let start = sqlite3_column_text(handle, column) else { return nil }
+    return JobID(utf8: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
   }
   func blob(_ column: Int32) -> [UInt8]? {
     if isNull(column) { return nil }

@@ -150,7 +150,7 @@ public final class Store {
       """)
     try rows.bind(values)
     while try rows.step() {
-      guard let job = JobID(rows.text(0)), let phase = JobPhase(rawValue: UInt8(clamping: rows.integer(1)))
+      guard let job = rows.job(0), let phase = JobPhase(rawValue: UInt8(clamping: rows.integer(1)))
       else {
         throw StoreError(
           file: database.file, action: "reading the open jobs",
@@ -241,7 +241,7 @@ public final class Store {
     var size = 0
     while try rows.step() {
       guard entries.count < limit, size < bytes else { return (entries, true) }
-      guard let job = JobID(rows.text(1)), let status = JobStatus(rawValue: UInt8(clamping: rows.integer(2)))
+      guard let job = rows.job(1), let status = JobStatus(rawValue: UInt8(clamping: rows.integer(2)))
       else { continue }
       let metadata = rows.blob(3)
       size += metadata?.count ?? 0
