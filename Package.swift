@@ -45,6 +45,8 @@ let package = Package(
     .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
     .executable(name: "hordelink-bench-redis", targets: ["RedisBenchmark"]),
     .executable(name: "hordelink-bench-restart", targets: ["RestartBenchmark"]),
+    .executable(name: "hordelink-bench-floor", targets: ["FloorBenchmark"]),
+    .executable(name: "hordelink-bench-echo", targets: ["EchoBenchmark"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -196,6 +198,19 @@ let package = Package(
     .executableTarget(
       name: "SignatureBenchmark", dependencies: ["Identity"], path: "Benchmarks/Signatures", swiftSettings: strict,
       linkerSettings: withRuntime),
+    .executableTarget(
+      name: "FloorBenchmark", path: "Benchmarks/Floors/Floor",
+      cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+      linkerSettings: [.linkedLibrary("sqlite3")]),
+    .executableTarget(
+      name: "EchoBenchmark",
+      dependencies: [
+        "Messages", "Platform",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+      ], path: "Benchmarks/Floors/Echo", swiftSettings: strict, linkerSettings: withFoundation),
 
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
     .target(
