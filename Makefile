@@ -23,8 +23,8 @@ manpages = $(notdir $(wildcard docs/man/*.[1-8]))
 fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordelink|$(docdir)|g' \
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
-.PHONY: build test demo demo-celery bench-signatures bench-backlog bench-restart bench-redis simulate faults install \
-  uninstall deb test-python lint format setup clean
+.PHONY: build test demo demo-celery bench bench-signatures bench-backlog bench-restart bench-redis simulate faults \
+  install uninstall deb test-python lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -39,6 +39,19 @@ demo: build
 demo-celery: build
 	@script/python-environment
 	PYTHONPATH=clients/python/tests HORDELINK_PROGRAMS=.build/release .build/python/bin/python Tests/Celery/demo.py
+
+# hordelink beside a small client in the original's shape and beside what the machine itself takes: a table, the figures and
+# their plots in docs/benchmarks. ONLY=burst,latency measures some of it; QUICK=1 for a fifth of the time, not kept. Fetches
+# the peer's packages from PyPI into .build.
+ONLY ?=
+QUICK ?=
+bench: build .build/release/hordelink-bench-exit
+	@script/peer-environment
+	Benchmarks/report $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) .build/release
+
+# The least that a program can be: the C library, statically.
+.build/release/hordelink-bench-exit: Benchmarks/Floors/Exit/main.c
+	$(CC) -O2 -static -o $@ $<
 
 # Our signatures beside PyPI's, docs/benchmarks/signatures.md; fetches two packages into a temporary folder.
 bench-signatures: setup

@@ -1,0 +1,1 @@
+"""What Benchmarks/report consists of."""
