@@ -23,8 +23,8 @@ manpages = $(notdir $(wildcard docs/man/*.[1-8]))
 fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordelink|$(docdir)|g' \
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
-.PHONY: build test demo demo-celery bench bench-signatures bench-backlog bench-restart bench-redis simulate faults \
-  install uninstall deb test-python lint format setup clean
+.PHONY: build test demo demo-celery bench bench-check bench-signatures bench-backlog bench-restart bench-redis simulate \
+  faults install uninstall deb test-python lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -52,6 +52,11 @@ bench: build .build/release/hordelink-bench-exit
 # The least that a program can be: the C library, statically.
 .build/release/hordelink-bench-exit: Benchmarks/Floors/Exit/main.c
 	$(CC) -O2 -static -o $@ $<
+
+# The instructions of an update's way, counted by valgrind, against Benchmarks/budget.json.
+bench-check: setup
+	$(SWIFT) build -c release --product hordelink-bench-paths
+	Benchmarks/check .build/release/hordelink-bench-paths
 
 # Our signatures beside PyPI's, docs/benchmarks/signatures.md; fetches two packages into a temporary folder.
 bench-signatures: setup

@@ -47,6 +47,7 @@ let package = Package(
     .executable(name: "hordelink-bench-restart", targets: ["RestartBenchmark"]),
     .executable(name: "hordelink-bench-floor", targets: ["FloorBenchmark"]),
     .executable(name: "hordelink-bench-echo", targets: ["EchoBenchmark"]),
+    .executable(name: "hordelink-bench-paths", targets: ["PathsBenchmark"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -211,6 +212,11 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOWebSocket", package: "swift-nio"),
       ], path: "Benchmarks/Floors/Echo", swiftSettings: strict, linkerSettings: withFoundation),
+    .executableTarget(
+      name: "PathsBenchmark",
+      dependencies: [
+        "Decisions", "Facilitator", "MessagePack", "Messages", "Platform", "Rehearsal", "StatusUpdates", "Store",
+      ], path: "Benchmarks/Paths", swiftSettings: strict, linkerSettings: withRuntime),
 
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
     .target(
