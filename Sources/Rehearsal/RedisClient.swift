@@ -43,7 +43,8 @@ public final class RedisClient {
 
   // MARK: The senders of channels_redis
 
-  private static func message(_ job: JobID, _ status: JobStatus, _ metadata: MessagePackValue) -> [UInt8] {
+  /// The message on a job's channel that reports a status.
+  public static func message(_ job: JobID, _ status: JobStatus, _ metadata: MessagePackValue) -> [UInt8] {
     func map(_ pairs: [(String, MessagePackValue)]) -> MessagePackValue {
       .map(pairs.map { MessagePackPair(.string($0.0), $0.1) })
     }

@@ -49,6 +49,8 @@ public final class RedisProcess {
     throw RehearsalError("redis-server does not answer")
   }
 
+  public var pid: pid_t { process.pid }
+
   public func signal(_ number: Int32) { process.signal(number) }
 
   public func kill() throws {

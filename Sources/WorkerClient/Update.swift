@@ -69,8 +69,10 @@ extension WorkerClient {
 }
 
 extension WorkerClient.Update {
-  /// The frame that reports this, length included.
-  func frame(id: Int64, job: JobID) throws(WorkerClient.Failure) -> [UInt8] {
+  /// The frame that reports this, length included: for those who send many at once.
+  ///
+  /// - Throws: `Failure.tooLarge`.
+  public func frame(id: Int64, job: JobID) throws(WorkerClient.Failure) -> [UInt8] {
     var encoder = MessagePackEncoder()
     encoder.map(count: 3)
     encoder.string("id")
