@@ -48,6 +48,7 @@ let package = Package(
     .executable(name: "hordelink-bench-floor", targets: ["FloorBenchmark"]),
     .executable(name: "hordelink-bench-echo", targets: ["EchoBenchmark"]),
     .executable(name: "hordelink-bench-paths", targets: ["PathsBenchmark"]),
+    .executable(name: "hordelink-bench-whole", targets: ["WholeBenchmark"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -217,6 +218,16 @@ let package = Package(
       dependencies: [
         "Decisions", "Facilitator", "MessagePack", "Messages", "Platform", "Rehearsal", "StatusUpdates", "Store",
       ], path: "Benchmarks/Paths", swiftSettings: strict, linkerSettings: withRuntime),
+
+    .target(
+      name: "Measurements", dependencies: ["JSON", "Platform", "Rehearsal"], path: "Benchmarks/Measurements",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "WholeBenchmark",
+      dependencies: [
+        "Facilitator", "Identity", "JSON", "Measurements", "MessagePack", "Messages", "Platform", "Redis", "Rehearsal",
+        "WorkerClient",
+      ], path: "Benchmarks/Whole", swiftSettings: strict, linkerSettings: withFoundation),
 
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
     .target(

@@ -1,0 +1,98 @@
+import Glibc
+import JSON
+import Measurements
+import Messages
+import Platform
+import Rehearsal
+
+/// Many open jobs whose workers report all they have at once: how many updates a second get through, and what each costs.
+struct Burst {
+  /// `received` has been accepted before.
+  static let statuses: [JobStatus] = [.accepted, .executorReady, .volumesReady, .executionDone, .completed]
+  private static let fewest = 5
+
+  let subject: any Subject
+  let jobs: Int
+  let seconds: Double
+
+  private var rates: [Double] = []
+  private var costs: [String: [Double]] = [:]
+
+  init(_ subject: any Subject, jobs: Int, seconds: Double) {
+    (self.subject, self.jobs, self.seconds) = (subject, jobs, seconds)
+  }
+
+  /// `burst JOBS...`, a thousand if none are named.
+  static func main(_ options: Options) throws {
+    if options.subjects.contains("sink") { try BareSender.measure("burst", seconds: options.seconds) }
+    for jobs in options.numbers.isEmpty ? [1000] : options.numbers {
+      if options.subjects.contains("hordelink") {
+        let sink = try Sink()
+        let subject = try HordelinkSubject(programs: options.programs, sink: sink, jobs: jobs)
+        defer { subject.tearDown() }
+        try subject.start()
+        try measure(subject, jobs, options)
+      }
+      if options.subjects.contains("peer") {
+        let subject = try PeerSubject(options.layer, sink: try Sink())
+        defer { subject.tearDown() }
+        try measure(subject, jobs, options)
+      }
+    }
+  }
+
+  private static func measure(_ subject: any Subject, _ jobs: Int, _ options: Options) throws {
+    var burst = Burst(subject, jobs: jobs, seconds: options.seconds)
+    try burst.measure()
+  }
+
+  /// Repeats it for so long, at least five times, each time with new jobs.
+  mutating func measure() throws {
+    var first = 0
+    let requests = try JobRequests()
+    let end = Clock.bootNanoseconds + Int64(seconds * 1e9)
+    while rates.count < Self.fewest || Clock.bootNanoseconds < end {
+      let numbers = first..<first + jobs
+      first = numbers.upperBound
+      try repetition(numbers, requests)
+      Terminal.complain("  \(subject.name), \(jobs) jobs: \(Int(rates.last ?? 0)) updates a second")
+    }
+    let parameters = subject.parameters + [JSONMember("jobs", .integer(jobs))]
+    Figure("burst", subject.name, parameters, "updates a second", "1/s", rates).print()
+    for (role, values) in costs.sorted(by: { $0.key < $1.key }) where values.contains(where: { $0 > 0 }) {
+      let name = role.isEmpty ? "CPU an update" : "CPU an update, \(role)"
+      Figure("burst", subject.name, parameters, name, "µs", values).print()
+    }
+  }
+
+  private mutating func repetition(_ numbers: Range<Int>, _ requests: JobRequests) throws {
+    let acceptances = try subject.open(numbers, requests)
+    var lanes = try subject.lanes(numbers)
+    let portions = try numbers.map { try subject.portion(Self.statuses, of: $0, in: numbers) }
+    let processes = subject.processes
+    try processes.waitUntilQuiet()
+
+    let load = try Load(lanes, portions)
+    let before = (try processes.times(), subject.sink.processorTime)
+    try load.start()
+    try subject.sink.wait(for: jobs * (1 + Self.statuses.count))
+    let sent = try load.wait()
+    let after = (try processes.times(), subject.sink.processorTime)
+
+    try acceptances.check([.received] + Self.statuses)
+    let count = Double(jobs * Self.statuses.count)
+    rates.append(count / Double(max(acceptances.end, sent.end) - sent.start) * 1e9)
+    let used = after.0 - before.0
+    for (role, time) in used { note(role, time, count) }
+    // A redis-server is there for the workers as well.
+    note("", used.filter { $0.key != "redis-server" }.values.reduce(0, +), count)
+    note("sink", after.1 - before.1, count)
+    note("senders", sent.processorTime, count)
+    lanes = []
+    try subject.waitUntilGone(numbers)
+  }
+
+  private mutating func note(_ role: String, _ nanoseconds: Int64, _ count: Double) {
+    costs[role, default: []].append(Double(nanoseconds) / count / 1000)
+  }
+}
