@@ -8,7 +8,7 @@ import re
 import statistics
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,11 @@ class Figures:
         return iter(self._figures)
 
     def add(self, figure: Figure) -> None:
-        """Take a figure, in place of an older one of the same measurement."""
-        same = (figure.benchmark, figure.subject, figure.figure, figure.parameters)
-        self._figures = [
-            old for old in self._figures if (old.benchmark, old.subject, old.figure, old.parameters) != same
-        ]
+        """Take a figure; its values beside those that are known of the same measurement."""
+        for index, known in enumerate(self._figures):
+            if replace(known, values=figure.values) == figure:
+                self._figures[index] = replace(known, values=known.values + figure.values)
+                return
         self._figures.append(figure)
 
     def all(self, benchmark: str, subject: str, figure: str, **parameters: Any) -> list[Figure]:

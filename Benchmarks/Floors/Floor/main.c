@@ -2,10 +2,11 @@
 
      hordelink-bench-floor spawn [SECONDS]
      hordelink-bench-floor pingpong [SECONDS]
-     hordelink-bench-floor group-commit [SECONDS [FOLDER]]
+     hordelink-bench-floor group-commit [SECONDS [FOLDER [BATCH METADATA]]]
 
    One JSON line a figure on standard output. SECONDS is what each figure takes in all, 10 at most; FOLDER,
-   /tmp by default, is where the databases of group-commit are made and removed. */
+   /tmp by default, is where the databases of group-commit are made and removed; BATCH, the rows of a transaction, and
+   METADATA, the bytes of a row, are one of its figures instead of all. */
 
 #define _GNU_SOURCE
 #include "floor.h"
@@ -49,6 +50,11 @@ static const char *static_program(void) {
   return path;
 }
 
+static int usage(void) {
+  fputs("usage: hordelink-bench-floor spawn|pingpong|group-commit [SECONDS [FOLDER [BATCH METADATA]]]\n", stderr);
+  return 64;
+}
+
 int main(int count, char **arguments) {
   const char *what = count > 1 ? arguments[1] : "";
   double seconds = count > 2 ? atof(arguments[2]) : 5;
@@ -63,13 +69,19 @@ int main(int count, char **arguments) {
   } else if (valid && strcmp(what, "group-commit") == 0) {
     static const int batches[] = {1, 8, 64, 512, 4096};
     static const int sizes[] = {0, 200, 1024};
-    for (int deletes = 0; deletes < 2; deletes++)
-      for (int size = 0; size < 3; size++)
-        for (int batch = 0; batch < 5; batch++)
-          floor_group_commit(each, count > 3 ? arguments[3] : "/tmp", batches[batch], sizes[size], deletes);
+    const char *folder = count > 3 ? arguments[3] : "/tmp";
+    if (count > 5) {
+      int batch = atoi(arguments[4]), size = atoi(arguments[5]);
+      if (batch < 1 || batch > 100000 || size < 0 || size > 1 << 20) return usage();
+      for (int deletes = 0; deletes < 2; deletes++) floor_group_commit(each, folder, batch, size, deletes);
+      return 0;
+    }
+    for (int size = 0; size < 3; size++)
+      for (int batch = 0; batch < 5; batch++)
+        for (int deletes = 0; deletes < 2; deletes++)
+          floor_group_commit(each, folder, batches[batch], sizes[size], deletes);
   } else {
-    fputs("usage: hordelink-bench-floor spawn|pingpong|group-commit [SECONDS [FOLDER]]\n", stderr);
-    return 64;
+    return usage();
   }
   return 0;
 }

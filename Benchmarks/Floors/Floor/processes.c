@@ -92,5 +92,5 @@ void floor_pingpong(double seconds, int size) {
   if (waitpid(child, NULL, 0) != child) fail("waitpid", "pingpong");
   char parameters[64];
   snprintf(parameters, sizeof parameters, "{\"bytes\":%d}", size);
-  print_figure("pingpong", parameters, "round trip over a Unix socket", "us", values);
+  print_figure("pingpong", parameters, "round trip over a Unix socket", "µs", values);
 }
