@@ -13,7 +13,8 @@ final class ListenerRig {
   private static let worker = ConnectionID(16)
   private let part: Part
   private let job = Sample.job(1)
-  private let frames: [[UInt8]]
+  /// Of the worker, all in one read.
+  private let frames: [UInt8]
   private let requests: [WorkerRequest]
   private var core: ListenerCore
   private var fromWorker = FrameAssembler(limit: 1 << 20)
@@ -24,7 +25,7 @@ final class ListenerRig {
   init(_ part: Part) {
     self.part = part
     let job = job
-    frames = Sample.statuses.enumerated().map { Sample.workerFrame($1, job: job, id: Int64($0)) }
+    frames = Sample.statuses.enumerated().flatMap { Sample.workerFrame($1, job: job, id: Int64($0)) }
     requests = Sample.statuses.map {
       WorkerRequest(id: .int(1), content: .update($0, metadata: Sample.metadata($0)))
     }
@@ -57,7 +58,7 @@ final class ListenerRig {
   }
 
   private func decoded() throws -> [WorkerRequest] {
-    fromWorker.append(Array(frames.joined()))
+    fromWorker.append(frames)
     var requests: [WorkerRequest] = []
     while let body = try fromWorker.next() {
       let message = try MessagePackValue.decode(body)
@@ -65,7 +66,7 @@ final class ListenerRig {
       requests.append(
         WorkerRequest(id: message["id"], content: .update(update.status, metadata: update.metadataJSON)))
     }
-    guard requests.count == frames.count else { throw PathError("a worker's frame is not read") }
+    guard requests.count == Sample.statuses.count else { throw PathError("a worker's frame is not read") }
     return requests
   }
 

@@ -21,14 +21,13 @@ enum Sample {
     return (0..<Self.batch).map { (batch / statuses.count * Self.batch + $0, status) }
   }
 
-  /// What a job says at its end, as the Listener writes it.
-  static func metadata(_ status: JobStatus) -> [UInt8]? {
-    guard status == .completed else { return nil }
-    return Array(
-      (#"{"miner_response":{"docker_process_stderr":"","docker_process_stdout":"\#(output)"},"#
-        + #""job_rejection_details":null,"job_failure_details":null,"horde_failure_details":null,"#
-        + #""streaming_details":null}"#).utf8)
-  }
+  /// What is said with a status, as the Listener writes it: nothing but at the end.
+  static func metadata(_ status: JobStatus) -> [UInt8]? { status == .completed ? completed : nil }
+
+  private static let completed = Array(
+    (#"{"miner_response":{"docker_process_stderr":"","docker_process_stdout":"\#(output)"},"#
+      + #""job_rejection_details":null,"job_failure_details":null,"horde_failure_details":null,"#
+      + #""streaming_details":null}"#).utf8)
 
   /// The same as a worker sends it, in a frame with its length.
   static func workerFrame(_ status: JobStatus, job: JobID, id: Int64) -> [UInt8] {

@@ -75,8 +75,12 @@ extension [JSONMember] {
 /// Whether two texts are the same bytes. `==` would also call canonically equivalent ones equal, which JSON,
 /// Python and signatures hold apart.
 public func sameText(_ left: String, _ right: String) -> Bool {
-  // What is not even equal is the common case, and `==` is the fastest way to know.
-  left.utf8.count == right.utf8.count && left == right && left.utf8.elementsEqual(right.utf8)
+  guard left.utf8.count == right.utf8.count else { return false }
+  let same = left.utf8.withContiguousStorageIfAvailable { left in
+    right.utf8.withContiguousStorageIfAvailable { right in left.elementsEqual(right) }
+  }
+  // Texts of Swift's own lie in one piece.
+  return (same ?? nil) ?? left.utf8.elementsEqual(right.utf8)
 }
 
 /// A text that is told from others by its bytes.

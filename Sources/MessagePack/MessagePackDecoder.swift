@@ -44,6 +44,13 @@ extension MessagePackValue {
     return try MessagePackValue(object)
   }
 
+  /// Nearly all text is ASCII, and needs no more than a look to be known as UTF-8.
+  private static func text(_ bytes: UnsafeRawBufferPointer) -> String? {
+    var all: UInt8 = 0
+    for byte in bytes { all |= byte }
+    return all < 0x80 ? String(decoding: bytes, as: UTF8.self) : String(validating: bytes, as: UTF8.self)
+  }
+
   private init(_ object: msgpack_object) throws(MessagePackError) {
     switch object.type {
     case MSGPACK_OBJECT_NIL: self = .null
@@ -55,7 +62,7 @@ extension MessagePackValue {
     case MSGPACK_OBJECT_FLOAT32, MSGPACK_OBJECT_FLOAT64: self = .float(object.via.f64)
     case MSGPACK_OBJECT_STR:
       let body = UnsafeRawBufferPointer(start: object.via.str.ptr, count: Int(object.via.str.size))
-      guard let text = String(validating: body, as: UTF8.self) else { throw .notUTF8 }
+      guard let text = Self.text(body) else { throw .notUTF8 }
       self = .string(text)
     case MSGPACK_OBJECT_BIN:
       self = .binary(Array(UnsafeRawBufferPointer(start: object.via.bin.ptr, count: Int(object.via.bin.size))))

@@ -313,7 +313,7 @@ public struct UplinkCore: Sendable {
   public mutating func handle(_ event: Event, at now: Moment) -> [Action] { handle([event], at: now) }
 
   /// What happened one after the other, told together: what is looked at after each event is looked at once.
-  public mutating func handle(_ events: some Sequence<Event>, at now: Moment) -> [Action] {
+  public mutating func handle(_ events: [Event], at now: Moment) -> [Action] {
     actions = []
     for event in events { take(event, at: now) }
     resumeListeners()
@@ -382,6 +382,12 @@ public struct UplinkCore: Sendable {
   /// What a job has from now on until it must have ended.
   func allowedTime(_ limitSeconds: Int) -> Duration {
     .seconds(limitSeconds + settings.graceSeconds + (settings.tasks?.queueSeconds ?? 0))
+  }
+
+  /// Changes a job where it lies, if it is there.
+  mutating func change<Result>(_ id: JobID, _ body: (inout Job) -> Result) -> Result? {
+    guard let index = jobs.index(forKey: id) else { return nil }
+    return body(&jobs.values[index])
   }
 
   mutating func note(deadline: Instant?) {

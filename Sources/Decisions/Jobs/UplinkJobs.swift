@@ -200,14 +200,18 @@ extension UplinkCore {
 
   /// The operations that put an update into the record, and the job's state with it.
   private mutating func record(_ entry: OutboxEntry, at now: Moment) -> [StoreOperation] {
-    jobs[entry.job]?.statuses.append(entry.status)
-    jobs[entry.job]?.uncommitted.insert(JobStatusSet(entry.status))
+    let bodyBytes = change(entry.job) { job in
+      job.statuses.append(entry.status)
+      job.uncommitted.insert(JobStatusSet(entry.status))
+      guard entry.status.isTerminal else { return 0 }
+      job.phase = .ended
+      defer { job.bodyBytes = 0 }
+      return job.bodyBytes
+    }
     take(room: entry)
     guard entry.status.isTerminal else { return insertion(of: entry) }
     room.openJobs -= 1
-    room.bytes -= jobs[entry.job]?.bodyBytes ?? 0
-    jobs[entry.job]?.phase = .ended
-    jobs[entry.job]?.bodyBytes = 0
+    room.bytes -= bodyBytes ?? 0
     remembered.append((entry.job, now.boot + Self.memory))
     return insertion(of: entry) + [.end(entry.job, at: now.wall)]
   }
@@ -336,7 +340,7 @@ extension UplinkCore {
   }
 
   private mutating func became(durable entry: OutboxEntry, at now: Instant) {
-    jobs[entry.job]?.uncommitted.remove(JobStatusSet(entry.status))
+    _ = change(entry.job) { $0.uncommitted.remove(JobStatusSet(entry.status)) }
     queued += 1
     figures.updatesStored += 1
     hookRoom.stored()

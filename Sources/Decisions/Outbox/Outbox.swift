@@ -97,10 +97,14 @@ public struct Outbox: Sendable {
 
   /// Takes a committed update, behind what its job already has here.
   public mutating func enqueue(_ entry: OutboxEntry) {
-    lanes[entry.job, default: Lane()].entries.append(entry)
     count += 1
     bytes += entry.size
-    if lanes[entry.job]?.entries.count == 1, !burying.contains(entry.job) { sendable.append(entry.job) }
+    if let index = lanes.index(forKey: entry.job) {
+      lanes.values[index].entries.append(entry)
+      return
+    }
+    lanes[entry.job] = Lane(entries: [entry])
+    if burying.isEmpty || !burying.contains(entry.job) { sendable.append(entry.job) }
   }
 
   /// The dead letter of that job is on record: what follows it may go.
@@ -183,14 +187,18 @@ public struct Outbox: Sendable {
   }
 
   private mutating func send(_ job: JobID, at now: Instant) -> OutboxEntry? {
-    guard let entry = lanes[job]?.entries.first else { return nil }
-    lanes[job]?.inFlight = true
+    guard let index = lanes.index(forKey: job), let entry = lanes.values[index].entries.first else { return nil }
+    lanes.values[index].inFlight = true
     track(Sent(job: job, at: now, bytes: entry.size))
     return entry
   }
 
   private mutating func makeSendable(_ job: JobID) {
-    if lanes[job]?.entries.first?.suspect ?? false { suspects.append(job) } else { sendable.append(job) }
+    if let first = lanes[job]?.entries.first { makeSendable(job, first) }
+  }
+
+  private mutating func makeSendable(_ job: JobID, _ first: OutboxEntry) {
+    if first.suspect { suspects.append(job) } else { sendable.append(job) }
   }
 
   /// A message that is not in the record was sent and will be answered in its turn.
@@ -254,16 +262,16 @@ public struct Outbox: Sendable {
 
   @discardableResult
   private mutating func removeFirst(of job: JobID) -> OutboxEntry? {
-    guard let entry = lanes[job]?.entries.popFirst() else { return nil }
+    guard let index = lanes.index(forKey: job), let entry = lanes.values[index].entries.popFirst() else { return nil }
     count -= 1
     bytes -= entry.size
-    lossy.remove(job)
-    lanes[job]?.inFlight = false
-    if lanes[job]?.entries.isEmpty ?? true {
-      lanes[job] = nil
-    } else if !burying.contains(job) {
-      makeSendable(job)
+    if !lossy.isEmpty { lossy.remove(job) }
+    lanes.values[index].inFlight = false
+    guard let next = lanes.values[index].entries.first else {
+      lanes.remove(at: index)
+      return entry
     }
+    if burying.isEmpty || !burying.contains(job) { makeSendable(job, next) }
     return entry
   }
 
