@@ -27,17 +27,9 @@ struct Burst {
     if options.subjects.contains("sink") { try BareSender.measure("burst", seconds: options.seconds) }
     for jobs in options.numbers.isEmpty ? [1000] : options.numbers {
       if options.subjects.contains("hordelink") {
-        let sink = try Sink()
-        let subject = try HordelinkSubject(programs: options.programs, sink: sink, jobs: jobs)
-        defer { subject.tearDown() }
-        try subject.start()
-        try measure(subject, jobs, options)
+        try HordelinkSubject.run(options, jobs: jobs) { try measure($0, jobs, options) }
       }
-      if options.subjects.contains("peer") {
-        let subject = try PeerSubject(options.layer, sink: try Sink())
-        defer { subject.tearDown() }
-        try measure(subject, jobs, options)
-      }
+      try PeerSubject.run(options) { try measure($0, jobs, options) }
     }
   }
 

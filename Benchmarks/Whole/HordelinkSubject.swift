@@ -34,9 +34,27 @@ final class HordelinkSubject: Subject {
     try sink.waitUntilConnected()
   }
 
+  /// Starts one, and ends it with what was done with it.
+  static func run(
+    _ options: Options, jobs: Int, more: [String: String] = [:], _ body: (HordelinkSubject) throws -> Void
+  ) throws {
+    let sink = try Sink()
+    defer { sink.tearDown() }
+    let subject = try HordelinkSubject(programs: options.programs, sink: sink, jobs: jobs, more: more)
+    defer { subject.tearDown() }
+    do {
+      try subject.start()
+      try body(subject)
+    } catch {
+      throw RehearsalError("\(error); the log ends with:\n\(subject.rehearsal.log.suffix(4000))")
+    }
+  }
+
   var processes: Processes { Processes(roots: rehearsal.supervisor.map { [("supervisor", $0.pid)] } ?? []) }
 
-  func waitUntilHeard(_ jobs: Range<Int>) throws { _ = try started.wait(for: jobs.count) }
+  func waitUntilHeard(_ jobs: Range<Int>) throws {
+    _ = try started.wait(for: jobs.count)
+  }
 
   func lanes(_ jobs: Range<Int>) throws -> [Lane] {
     try jobs.map {

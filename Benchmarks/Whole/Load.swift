@@ -11,6 +11,8 @@ struct Lane: Sendable {
     case frames
     /// `:1`, from a Redis that has published to one subscriber.
     case publications
+    /// Four numbers, from a Redis that has kept it as the core layer's sender asks.
+    case additions
   }
 
   var socket: Descriptor
@@ -173,6 +175,13 @@ final class Load: @unchecked Sendable {
           "an update was published to none or more than one: \(String(decoding: bytes.prefix(40), as: UTF8.self))")
       }
       return 4
+    case .additions:
+      let lines = bytes.indices.lazy.filter { bytes[$0] == UInt8(ascii: "\n") }.prefix(4)
+      guard lines.count == 4, let end = lines.last else { return nil }
+      guard !bytes[...end].contains(UInt8(ascii: "-")) else {
+        throw RehearsalError("an update was not kept: \(String(decoding: bytes[...end], as: UTF8.self))")
+      }
+      return end + 1 - bytes.startIndex
     }
   }
 }

@@ -8,7 +8,8 @@ struct Options {
   /// How long each subject is measured at least.
   var seconds = 5.0
   var subjects: Set<String> = ["hordelink", "peer", "sink"]
-  var layer = PeerSubject.Layer.pubsub
+  /// Over what the peer's workers report.
+  var layers = PeerSubject.Layer.allCases
   /// The folder of hordelink's programs.
   var programs: String
 
@@ -29,7 +30,7 @@ struct Options {
       case "--programs": programs = value
       case "--layer":
         guard let layer = PeerSubject.Layer(rawValue: value) else { throw RehearsalError("--layer: pubsub or core") }
-        self.layer = layer
+        layers = [layer]
       default: throw RehearsalError("\(word) is no option; see main.swift")
       }
     }

@@ -7,7 +7,7 @@ import Rehearsal
 
 /// A client in the shape of the original, beside a redis-server through which its workers report.
 final class PeerSubject: Subject {
-  enum Layer: String {
+  enum Layer: String, CaseIterable {
     case pubsub
     case core
   }
@@ -19,6 +19,7 @@ final class PeerSubject: Subject {
   private let process: RunningProcess
   private let folder: String
   private static let connections = 4
+  private var added: Int64
 
   var parameters: [JSONMember] { [JSONMember("layer", .string(layer.rawValue))] }
 
@@ -33,6 +34,7 @@ final class PeerSubject: Subject {
         "\(python) or \(script) is not there; run script/peer-environment, or name them in HORDELINK_PEER_PYTHON and "
           + "HORDELINK_PEER")
     }
+    added = Clock.bootNanoseconds / 1000
     redis = try RedisProcess(["--maxclients", "10000"])
     folder = try Rehearsal.makeFolder("peer-")
     let authentication =
@@ -47,6 +49,18 @@ final class PeerSubject: Subject {
     try sink.waitUntilConnected()
   }
 
+  /// Starts one over each of the layers that are asked for, and ends it with what was done with it.
+  static func run(_ options: Options, _ body: (PeerSubject) throws -> Void) throws {
+    guard options.subjects.contains("peer") else { return }
+    for layer in options.layers {
+      let sink = try Sink()
+      defer { sink.tearDown() }
+      let subject = try PeerSubject(layer, sink: sink)
+      defer { subject.tearDown() }
+      try body(subject)
+    }
+  }
+
   /// redis-server is the workers' as much as the peer's, and told apart.
   var processes: Processes { Processes(roots: [("peer", process.pid), ("redis-server", redis.pid)]) }
   var pid: pid_t { process.pid }
@@ -59,7 +73,7 @@ final class PeerSubject: Subject {
 
   func lanes(_ jobs: Range<Int>) throws -> [Lane] {
     try (0..<Self.connections).map { _ in
-      Lane(socket: try UnixSocket.connect(to: redis.socket), answers: .publications)
+      Lane(socket: try UnixSocket.connect(to: redis.socket), answers: layer == .pubsub ? .publications : .additions)
     }
   }
 
@@ -67,8 +81,16 @@ final class PeerSubject: Subject {
     let id = JobRequests.id(job)
     var bytes: [UInt8] = []
     for status in statuses {
-      bytes +=
-        RedisCommand("PUBLISH", RedisChannelSettings.channel(id)).with(RedisClient.message(id, status, .null)).encoded
+      let message = RedisClient.message(id, status, .null)
+      switch layer {
+      case .pubsub:
+        bytes += RedisCommand("PUBLISH", RedisChannelSettings.channel(id)).with(message).encoded
+      case .core:
+        // What is sent at one moment is still to come out in its order.
+        added += 1
+        let commands = RedisClient.addition(message, to: RedisClient.key(of: id), at: Double(added) / 1e6)
+        bytes += commands.flatMap(\.encoded)
+      }
     }
     return Portion(lane: job % Self.connections, bytes: bytes, updates: statuses.count)
   }

@@ -23,14 +23,21 @@ protocol Subject: AnyObject {
   func tearDown()
 }
 
+/// How many jobs are asked for together where it is not their opening that is measured.
+private let openedAtOnce = 250
+
 extension Subject {
   /// The request to it, its acceptance, and all that has to be there before a worker reports.
   func open(_ jobs: Range<Int>, _ requests: JobRequests) throws -> Acceptances {
     let acceptances = Acceptances(first: jobs.lowerBound, count: jobs.count)
     sink.expect(acceptances)
-    try sink.send(try jobs.map { try requests.frame($0) })
-    try sink.wait(for: jobs.count)
-    try waitUntilHeard(jobs)
+    let frames = try jobs.map { try requests.frame($0) }
+    for begin in stride(from: 0, to: jobs.count, by: openedAtOnce) {
+      let end = min(jobs.count, begin + openedAtOnce)
+      try sink.send(frames[begin..<end])
+      try sink.wait(for: end)
+      try waitUntilHeard(jobs.lowerBound + begin..<jobs.lowerBound + end)
+    }
     return acceptances
   }
 }

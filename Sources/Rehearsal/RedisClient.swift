@@ -71,14 +71,21 @@ public final class RedisClient {
   /// Where the core layer keeps a job's messages.
   public static func key(of job: JobID) -> String { "asgi" + RedisChannelSettings.channel(job) }
 
-  /// As the core layer's sender does. Source: PROTOCOL.md, The job's channel.
-  public func add(_ message: [UInt8], to key: String) throws {
+  /// What the core layer's sender sends, which is answered with four numbers, the third of them 1.
+  /// Source: PROTOCOL.md, The job's channel.
+  ///
+  /// - Parameter seconds: the message's place in the order.
+  public static func addition(_ message: [UInt8], to key: String, at seconds: Double) -> [RedisCommand] {
     let salt = (0..<12).map { _ in UInt8.random(in: 0 ... .max) }
-    let seconds = Double(Clock.bootNanoseconds) / 1e9
-    let replies = try commands([
+    return [
       RedisCommand("ZREMRANGEBYSCORE", key, "0", "\(Int(seconds) - 3600)"), RedisCommand("ZCOUNT", key, "-inf", "+inf"),
       RedisCommand("ZADD", key, "\(seconds)").with(salt + message), RedisCommand("EXPIRE", key, "3600"),
-    ])
+    ]
+  }
+
+  /// As the core layer's sender does.
+  public func add(_ message: [UInt8], to key: String) throws {
+    let replies = try commands(Self.addition(message, to: key, at: Double(Clock.bootNanoseconds) / 1e9))
     guard replies[2] == .integer(1) else { throw RehearsalError("ZADD: \(replies[2])") }
   }
 }
