@@ -5,7 +5,7 @@ public struct LineLimit: Sendable, Hashable {
   public static let output = (burst: 1000, perSecond: 100)
   /// About single updates. Two thirds of what journald takes of a service unless it is told otherwise: 10,000 lines in 30 s,
   /// beyond which it drops errors with the rest (journald.conf(5), RateLimitBurst=).
-  public static let updates = (burst: 1000, perSecond: 200)
+  public static let updates = (burst: 200, perSecond: 200)
 
   private let burst: Int
   /// Nanoseconds in which one line is earned.

@@ -28,7 +28,7 @@ final class Loop {
   private let control: FrameConnection
   private let listening: Descriptor
   private var uplink: FrameConnection?
-  private var workers: [UInt64: Worker] = [:]
+  private var workers = ByConnection<Worker>()
   private var nextWorker = Token.firstWorker
   private var core: ListenerCore
   private let redis: RedisEar?
@@ -39,6 +39,8 @@ final class Loop {
   private var accepting = true
   private var acceptAgainAt: Instant?
   private var droppedLines = 0
+  private var isReady = false
+  private var isWarm = false
   /// Whether something was written to Uplink since the last flush.
   private var uplinkIsWritten = false
   /// Workers that something was written to since the last flush.
@@ -62,7 +64,7 @@ final class Loop {
     }
     try listening.setNonBlocking()
     try control.watch(in: poller, token: Token.control, read: true, write: false)
-    try poller.watch(listening, token: Token.listening, read: true, write: false)
+    try poller.watch(listening, token: Token.listening, read: true, write: false, isNew: true)
   }
 
   private var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }
@@ -81,6 +83,10 @@ final class Loop {
     if let code = try serveControl(readable: false) { return code }
     while true {
       try flush()
+      if isReady, !isWarm {
+        isWarm = true
+        WarmUp.run(settings, generation: generation)
+      }
       for ready in try poller.wait(timeout: timeout) {
         let code =
           switch ready.token {
@@ -104,9 +110,9 @@ final class Loop {
 
   private var timeout: Int32? {
     if draining, workers.values.contains(where: { $0.isRead && !$0.isEmpty }) { return 0 }
-    return [core.nextDeadline, redis?.nextDeadline, bounds.nextDeadline, acceptAgainAt].compactMap(\.self).min().map {
-      Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1))
-    }
+    let ours = Instant.earlier(core.nextDeadline, redis?.nextDeadline)
+    let others = Instant.earlier(bounds.nextDeadline, acceptAgainAt)
+    return Instant.earlier(ours, others).map { Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1)) }
   }
 
   private func handle(_ event: ListenerCore.Event) throws(SystemError) -> Int32? {
@@ -120,12 +126,14 @@ final class Loop {
       switch action {
       case .connectUplink: if let code = try connectUplink() { return code }
       case .toUplink(let message): try send(message)
-      case .toSupervisor(let message): if let code = try tell(message) { return code }
+      case .toSupervisor(let message):
+        if message == .ready { isReady = true }
+        if let code = try tell(message) { return code }
       case .answer(ListenerCore.redisConnection, let requestID, let answer):
         if let code = try settled(requestID, answer) { return code }
       case .answer(let id, let requestID, let answer):
         bounds.answered(id, at: now)
-        guard let worker = workers[id.number], !worker.isDeaf else { continue }
+        guard let worker = workers[id], !worker.isDeaf else { continue }
         Failpoint.reach("listener.answering")
         do throws(FrameConnection.Failure) {
           try worker.connection.write(Worker.frame(answer, id: requestID))
@@ -140,11 +148,11 @@ final class Loop {
         redis?.isPaused = action == .pauseReading(ListenerCore.redisConnection)
         if let redis, let code = try tellRedis(.paused(redis.isPaused)) { return code }
       case .pauseReading(let id):
-        guard let worker = workers[id.number] else { continue }
+        guard let worker = workers[id] else { continue }
         worker.paused = true
         try watch(worker)
       case .resumeReading(let id):
-        guard let worker = workers[id.number] else { continue }
+        guard let worker = workers[id] else { continue }
         worker.paused = false
         try watch(worker)
         if let code = try takeRequests(worker) { return code }
@@ -234,7 +242,7 @@ final class Loop {
       } catch {
         worker.isDeaf = true
       }
-      if workers[worker.id.number] != nil { try watch(worker) }
+      if workers[worker.id] != nil { try watch(worker) }
     }
     written.removeAll(keepingCapacity: true)
   }
@@ -297,7 +305,7 @@ final class Loop {
   private func acceptWorkers() throws(SystemError) -> Int32? {
     while true {
       guard workers.count < limit else {
-        guard let idle = bounds.idlest(at: now), let worker = workers[idle.number] else { break }
+        guard let idle = bounds.idlest(at: now), let worker = workers[idle] else { break }
         let text = "a silent connection gives way to another: \(workers.count) are open"
         if let code = try tell(.log(.notice, text)) { return code }
         if let code = try forget(worker) { return code }
@@ -324,7 +332,7 @@ final class Loop {
         connection: FrameConnection(
           socket, limit: settings.maxFrameBytes, outgoingLimit: Self.unreadAnswers))
       nextWorker += 1
-      workers[worker.id.number] = worker
+      workers[worker.id] = worker
       bounds.opened(worker.id, at: now)
       try watch(worker)
       if let code = try handle(.workerConnected(worker.id)) { return code }
@@ -363,7 +371,7 @@ final class Loop {
   }
 
   private func serveWorker(_ ready: Poller.Ready) throws(SystemError) -> Int32? {
-    guard let worker = workers[ready.token] else { return nil }
+    guard let worker = workers[ConnectionID(ready.token)] else { return nil }
     if ready.writable {
       do throws(FrameConnection.Failure) {
         try worker.connection.flush()
@@ -382,7 +390,7 @@ final class Loop {
       if let code = try readOnce(worker) { return code }
     }
     // Nobody is left to hear an answer; what was sent before has been read, or waits paused until it is.
-    if ready.hungUp, worker.finishedReading, workers[ready.token] != nil { return try forget(worker) }
+    if ready.hungUp, worker.finishedReading, workers[ConnectionID(ready.token)] != nil { return try forget(worker) }
     return nil
   }
 
@@ -399,7 +407,7 @@ final class Loop {
   private func takeRequests(_ worker: Worker) throws(SystemError) -> Int32? {
     var took = false
     defer { bounds.heard(worker.id, unfinished: worker.connection.unfinishedBytes, isAnother: took, at: now) }
-    while !worker.paused, !worker.finishedReading, workers[worker.id.number] != nil {
+    while !worker.paused, !worker.finishedReading, workers[worker.id] != nil {
       let request: WorkerRequest?
       do {
         request = try worker.nextRequest(job: settings.job, limit: settings.maxFrameBytes)
@@ -432,7 +440,7 @@ final class Loop {
   }
 
   private func remove(_ id: ConnectionID) throws(SystemError) {
-    workers[id.number] = nil
+    workers[id] = nil
     bounds.closed(id)
     try resumeAccepting()
   }
@@ -484,7 +492,8 @@ final class Loop {
     isStarving = bounds.isFull
     let readable = workers.values.filter { !$0.paused && !$0.finishedReading }
     let foremost = isStarving ? bounds.foremost(of: readable.map(\.id)) : nil
-    for worker in readable {
+    // Those that are paused as well: when they are resumed it may be that nobody looks here any more.
+    for worker in workers.values where !worker.finishedReading {
       let starved = isStarving && worker.id != foremost && bounds.holdsPart(worker.id)
       guard starved != worker.starved else { continue }
       worker.starved = starved
@@ -494,7 +503,7 @@ final class Loop {
 
   private func endOverdueFrames() throws(SystemError) -> Int32? {
     for id in bounds.overdue(at: now) {
-      guard let worker = workers[id.number] else { continue }
+      guard let worker = workers[id] else { continue }
       worker.finishedReading = true
       worker.isEmpty = true
       try watch(worker)

@@ -3,7 +3,7 @@ import MessagePack
 /// What the Supervisor tells Uplink, over the control socket.
 public enum SupervisorToUplink: Message {
   /// The first message: everything Uplink needs to know.
-  case configure(UplinkSettings)
+  indirect case configure(UplinkSettings)
   /// Are you alive? Answered by `pong` with the same number.
   case ping(UInt64)
   /// The job's Listener of that generation hears its channel.
@@ -23,7 +23,7 @@ public enum SupervisorToUplink: Message {
   /// A run of a hook has ended, which got everything up to the number `last`; nil when it could not be started.
   case hookExited(HookRun, last: UInt64, CommandExit?)
   /// Go on with these settings, and read the hotkey's file and the certificates again. Answered by `reloaded`.
-  case reload(UplinkSettings)
+  indirect case reload(UplinkSettings)
   /// Take no new jobs, or take them again.
   case refuseJobs(Bool)
   /// How often children were restarted: on each change, and after `ready`. Only with `metrics` in the settings.

@@ -24,6 +24,8 @@ public final class FrameConnection {
   private var assembler: FrameAssembler
   private var outgoing = OutgoingBytes()
   private let outgoingLimit: Int
+  /// How much is read at once: little until there is more.
+  private var readSize = smallestRead
   /// What a poller watches the socket for; nil while none does.
   private var watched: (read: Bool, write: Bool)?
   /// Whether the peer has closed its end.
@@ -44,11 +46,17 @@ public final class FrameConnection {
   /// Bytes that have been read and are not handed out: of a frame that is not whole, if `nextBody` has just given none.
   public var unfinishedBytes: Int { assembler.pendingBytes }
 
+  /// Few messages are larger. What is as large as the largest is taken from the kernel and given back each time, with a
+  /// page fault for each page in it.
+  private static let smallestRead = 4096
+  private static let largestRead = 1 << 16
+
   /// Reads once. Returns false when nothing was there.
   @discardableResult
   public func fill() throws(Failure) -> Bool {
     do throws(SystemError) {
-      guard let bytes = try socket.read(upTo: 65_536) else { return false }
+      guard let bytes = try socket.read(upTo: readSize) else { return false }
+      readSize = bytes.count < readSize ? Self.smallestRead : Self.largestRead
       if bytes.isEmpty { atEnd = true } else { assembler.append(bytes) }
       return true
     } catch {
@@ -93,7 +101,7 @@ public final class FrameConnection {
   /// Has the socket watched for what is wanted of it. Costs nothing when that has not changed.
   public func watch(in poller: Poller, token: UInt64, read: Bool, write: Bool) throws(SystemError) {
     if let watched, watched == (read, write) { return }
-    try poller.watch(socket, token: token, read: read, write: write)
+    try poller.watch(socket, token: token, read: read, write: write, isNew: watched == nil)
     watched = (read, write)
   }
 

@@ -2,15 +2,16 @@ import Glibc
 
 /// Hands elements from one thread to another, all that wait at once.
 ///
-/// `@unchecked Sendable`: every access to what is stored happens under the mutex.
+/// `@unchecked Sendable`: every access to what is stored happens under the mutex. Inlinable, since what a generic class
+/// of another module does with its elements costs several times as much.
 public final class Mailbox<Element: Sendable>: @unchecked Sendable {
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  private var waiting: [Element] = []
-  private var refused = 0
-  private var closed = false
-  private var taken = false
-  private let capacity: Int
+  @usableFromInline let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  @usableFromInline let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  @usableFromInline var waiting: [Element] = []
+  @usableFromInline var refused = 0
+  @usableFromInline var closed = false
+  @usableFromInline var taken = false
+  @usableFromInline let capacity: Int
 
   /// - Parameter capacity: how many elements may wait; more are refused and counted.
   public init(capacity: Int = .max) {
@@ -27,10 +28,12 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
   }
 
   /// Puts one element in, without waiting. Returns false, and counts it, when there is no room.
+  @inlinable
   @discardableResult
   public func put(_ element: Element) -> Bool { put(contentsOf: CollectionOfOne(element)) == 1 }
 
   /// Puts elements in, as many as there is room for, without waiting. Returns how many, and counts the others.
+  @inlinable
   @discardableResult
   public func put(contentsOf elements: some Collection<Element>) -> Int {
     locked {
@@ -45,6 +48,7 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
 
   /// Waits for elements and takes all there are, in order, with the number refused since the last time.
   /// nil once the mailbox is closed and empty. For one reading thread.
+  @inlinable
   public func takeAll() -> (elements: [Element], refused: Int)? {
     locked {
       taken = false
@@ -83,7 +87,8 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
     }
   }
 
-  private func locked<Result>(_ body: () -> Result) -> Result {
+  @inlinable
+  func locked<Result>(_ body: () -> Result) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return body()

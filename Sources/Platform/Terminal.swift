@@ -12,6 +12,7 @@ public enum Terminal {
   ///
   /// - Parameter limit: how many scalars of it are shown; the rest is an ellipsis.
   public static func printable(_ text: String, limit: Int = .max) -> String {
+    if text.utf8.count <= limit, text.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return text }
     var result = ""
     for (index, scalar) in text.unicodeScalars.enumerated() {
       if index == limit { return result + "…" }

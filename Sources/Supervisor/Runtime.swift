@@ -202,12 +202,16 @@ final class Runtime {
 
   /// What a child of ours needs of our environment: nothing that speaks for the service itself.
   private var childEnvironment: [String] {
-    var names = ["PATH", "LANG", "TZ", "JOURNAL_STREAM", "SWIFT_BACKTRACE"]
+    var names = ["PATH", "LANG", "TZ", "JOURNAL_STREAM"]
     #if DEBUG
       names.append(Failpoint.variable)
     #endif
-    return names.compactMap { name in environment[name].map { "\(name)=\($0)" } }
+    let inherited = names.compactMap { name in environment[name].map { "\(name)=\($0)" } }
+    return inherited + ["SWIFT_BACKTRACE=\(environment["SWIFT_BACKTRACE"] ?? Self.noBacktrace)"]
   }
+
+  /// Swift's runtime would look for a program that prints backtraces, in eight places for each Listener.
+  private static let noBacktrace = "enable=no,swift-backtrace=/nonexistent"
 
   private func send(_ message: some Message, to key: ChildKey) {
     guard let child = children[key] else { return }

@@ -107,6 +107,10 @@ enum Program {
           try channel.pipeline.syncOperations.addHandler(AcceptRest(logger, "of a Listener"))
         }
       }
+      // A Listener sends little at a time, and there are many of them.
+      .childChannelOption(
+        .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 1024, maximum: 65_536)
+      )
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(runtime.value.listenerConnected(channel))

@@ -191,6 +191,7 @@ final class Runtime {
   func storeSaid(_ result: Result<[StoreThread.Outcome], StoreError>) {
     switch result {
     case .success(let outcomes):
+      if outcomes.contains(where: { if case .committed = $0 { true } else { false } }) { post(.transacted) }
       for outcome in outcomes {
         switch outcome {
         case .committed(let what): post(.committed(what))

@@ -64,15 +64,15 @@ public final class WaitingConnection {
   /// - Returns: false when the deadline has passed and nothing was ready.
   /// - Throws: `FrameConnection.Failure.system` when the connection is lost.
   public func turn(until deadline: Deadline) throws(FrameConnection.Failure) -> Bool {
-    let ready: [Poller.Ready]
+    let ready: Poller.Ready?
     do throws(SystemError) {
       try poller.watch(frames.socket, token: 0, read: true, write: wantsToWrite)
-      ready = try poller.wait(timeout: deadline.millisecondsLeft)
+      ready = try poller.wait(timeout: deadline.millisecondsLeft).first
     } catch {
       throw .system(error)
     }
     // None at all is also what an interrupted wait returns.
-    guard let socket = ready.first else { return deadline.millisecondsLeft > 0 }
+    guard let socket = ready else { return deadline.millisecondsLeft > 0 }
     if socket.readable || socket.hungUp { try frames.fill() }
     if socket.writable { attemptToWrite { () throws(FrameConnection.Failure) in try frames.flush() } }
     return true

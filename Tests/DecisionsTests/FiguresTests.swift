@@ -25,7 +25,7 @@ extension UplinkUnderTest {
     for (name, family) in families where !atStart.contains(name) {
       #expect(family.samples.allSatisfy { $0.value == 0 }, "\(name)")
     }
-    #expect(families.count == 27)
+    #expect(families.count == 28)
   }
 
   @Test func jobsAreCountedByWhatBecameOfTheirRequests() throws {

@@ -33,7 +33,10 @@ extension EndToEnd {
         #expect(
           figures.value("hordelink_facilitator_connection", ["hordelink_facilitator_connection": "ready"]) == 1)
         // The received status, the dispatch, the five reports and what the facilitator took of it.
-        #expect(try #require(figures.value("hordelink_commit_seconds_count")) >= 7)
+        let commits = try #require(figures.value("hordelink_commit_seconds_count"))
+        #expect(commits >= 7)
+        let transactions = try #require(figures.value("hordelink_transactions_total"))
+        #expect(transactions > 0 && transactions <= commits)
         #expect(!(try HTTPClient(port).get("/metrics").text.contains(job.description)))
       }
     }

@@ -12,7 +12,7 @@ import Testing
     #expect(send(theirs.number, "x", 1, 0) == 1)
     // Level-triggered: told until it is read.
     for _ in 0..<2 {
-      let ready = try poller.wait(timeout: nil)
+      let ready = Array(try poller.wait(timeout: nil))
       #expect(ready.count == 1)
       #expect(ready[0].token == .max && ready[0].readable && !ready[0].writable && !ready[0].hungUp)
     }

@@ -35,6 +35,8 @@ public struct Figures: Sendable, Equatable {
   public var attemptsFailed = 0
   /// As the Supervisor counts them, from its own start on.
   public var restarts = ChildRestarts()
+  /// Transactions of the record in which something was committed, each with one sync of the disk.
+  public var transactions = 0
   /// From asking for a commit until it is durable.
   public var commitTime = Histogram(
     bounds: [500, 1000, 2500, 5000, 10_000, 25_000, 100_000, 500_000, 1_000_000, 10_000_000].map {

@@ -70,6 +70,9 @@ extension Figures {
 
   private func writeRecord(_ state: UplinkState, to text: inout OpenMetricsText) {
     text.histogram("hordelink_commit_seconds", "From asking for a commit until it is durable.", commitTime)
+    text.counter(
+      "hordelink_transactions", "Transactions of the record, each with all commits that were asked for by then.",
+      transactions)
     text.gauge(
       "hordelink_record_bytes", unit: "bytes",
       "What counts against [outbox] max_bytes: updates, dead letters and the requests of open jobs.",

@@ -14,7 +14,7 @@ extension UplinkCore {
     case .commandStarted(let job, let record):
       guard jobs[job] != nil else { return }
       jobs[job]?.command = record
-      actions.append(.commit([.setCommand(job, record)], then: .nothing))
+      commit([.setCommand(job, record)], then: .nothing)
     case .dispatchFailed(let job, let reason):
       fail(
         job, reason: .unhandledException, message: "the job's command could not be started: \(reason)",
@@ -135,7 +135,7 @@ extension UplinkCore {
       fail(id, reason: .genericError, message: "the service was stopped while the job ran", at: now)
     }
     // Told once everything before it is durable.
-    actions.append(.commit([], then: .jobsClosed))
+    commit([], then: .jobsClosed)
   }
 
   mutating func advanceStop(at now: Moment) {
@@ -148,7 +148,7 @@ extension UplinkCore {
       log(.warning, .serviceStopping, "\(queued) updates did not drain; they are sent after the next start")
     }
     // What was delivered is retired first, or it would be sent again after the next start.
-    actions.append(.commit([], then: .drained))
+    commit([], then: .drained)
   }
 
   // MARK: Time and questions

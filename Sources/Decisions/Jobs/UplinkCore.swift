@@ -35,11 +35,12 @@ public struct UplinkCore: Sendable {
     }
   }
 
+  /// Those with much in them are `indirect`: every event is as large as the largest, and most are small.
   public enum Event: Sendable {
-    case fromSupervisor(SupervisorToUplink)
+    indirect case fromSupervisor(SupervisorToUplink)
     case fromListener(ListenerID, ListenerToUplink, Generation)
     case listenerGone(ListenerID)
-    case requested(Request)
+    indirect case requested(Request)
     /// The WebSocket of that number is open.
     case opened(connection: UInt64)
     case answered(FacilitatorAnswer, connection: UInt64)
@@ -50,15 +51,17 @@ public struct UplinkCore: Sendable {
     /// A cheat report whose signature holds.
     case cheated([UInt8], signatureHash: [UInt8])
     /// The hotkey and the certificates have been read again, for the next connection, and these settings are in effect.
-    case reloaded(UplinkSettings)
+    indirect case reloaded(UplinkSettings)
     case lost(reason: String, connection: UInt64)
     /// The commit that this belonged to is durable. Commits and loads are told in the order they were asked for.
     case committed(AfterCommit)
+    /// A transaction of the record is over, with everything that is told of it next.
+    case transacted
     case loaded([OutboxEntry], more: Bool)
     case loadedForHook([OutboxEntry], more: Bool)
     case bodyLoaded(JobID, [UInt8]?)
     /// What `loadJob` found; nil when the record has no such job.
-    case jobLoaded(JobID, StoredJob?)
+    indirect case jobLoaded(JobID, StoredJob?)
     /// What `loadDead` found, for the question of that number.
     case deadLoaded(UInt64, [DeadLetter])
     /// What `lookUpDead` found.
@@ -115,7 +118,7 @@ public struct UplinkCore: Sendable {
     case expire(closedBefore: WallTime, forgottenBefore: WallTime, limit: Int)
     /// Make the reserve again, if the disk has the room.
     case checkDisk
-    case toSupervisor(UplinkToSupervisor)
+    indirect case toSupervisor(UplinkToSupervisor)
     case toListener(ListenerID, UplinkToListener)
     case dropListener(ListenerID)
     case connect(connection: UInt64)
@@ -247,6 +250,7 @@ public struct UplinkCore: Sendable {
   var drainUntil: Instant?
   var earliestDeadline: Instant?
   var lastTold: UplinkState?
+  var turnBeganAt: Instant
   var actions: [Action] = []
 
   /// - Parameters:
@@ -255,6 +259,7 @@ public struct UplinkCore: Sendable {
   public init(settings: UplinkSettings, stored: StoredState, bootID: String, seed: UInt64, at now: Moment) {
     self.settings = settings
     self.bootID = bootID
+    turnBeganAt = now.boot
     dice = Dice(seed: seed)
     outbox = Outbox(window: settings.window)
     figures = Figures(startedAt: now.wall)
@@ -296,6 +301,7 @@ public struct UplinkCore: Sendable {
 
   /// What to do first: tell the Supervisor what is open, and begin to send what is left from before.
   public mutating func start(at now: Moment) -> [Action] {
+    turnBeganAt = now.boot
     actions = [.toSupervisor(.ready)]
     if isRestored { failRestoredJobs(at: now) }
     for (id, job) in jobs.sorted(by: { $0.key < $1.key }) where job.uncommitted.isEmpty {
@@ -305,7 +311,6 @@ public struct UplinkCore: Sendable {
     actions.append(.toSupervisor(.inventoryComplete))
     supervisorIsTold = true
     loadMore()
-    noteCommits(at: now.boot)
     return actions
   }
 
@@ -314,7 +319,9 @@ public struct UplinkCore: Sendable {
 
   /// What happened one after the other, told together: what is looked at after each event is looked at once.
   public mutating func handle(_ events: [Event], at now: Moment) -> [Action] {
+    turnBeganAt = now.boot
     actions = []
+    actions.reserveCapacity(2 * events.count)
     for event in events { take(event, at: now) }
     resumeListeners()
     serveSession(at: now)
@@ -325,7 +332,6 @@ public struct UplinkCore: Sendable {
     lookForResults(at: now.boot)
     advanceStop(at: now)
     tellState(at: now)
-    noteCommits(at: now.boot)
     defer { actions = [] }
     return actions
   }
@@ -352,6 +358,7 @@ public struct UplinkCore: Sendable {
     case .committed(let what):
       noteDurable(at: now.boot)
       committed(what, at: now)
+    case .transacted: figures.transactions += 1
     case .loaded(let entries, let more): loaded(entries, more: more)
     case .loadedForHook(let entries, let more): loadedForHook(entries, more: more, at: now.boot)
     case .bodyLoaded(let job, let body): bodyLoaded(job, body, at: now)

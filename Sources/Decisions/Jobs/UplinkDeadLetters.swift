@@ -52,13 +52,11 @@ extension UplinkCore {
         giveBack(room: entry)
         log(.warning, .updateDead, "the dead letter \(entry.status.name) is dropped by hand", job: entry.job)
       }
-      actions.append(
-        .commit(
-          entries.map { .dropDead($0.id, at: now.wall) },
-          then: .droppedDead(request.question, entries.map(\.id), refusals)))
+      commit(
+        entries.map { .dropDead($0.id, at: now.wall) },
+        then: .droppedDead(request.question, entries.map(\.id), refusals))
     } else {
-      actions.append(
-        .commit(entries.map { .revive($0.id) }, then: .revived(request.question, entries, refusals)))
+      commit(entries.map { .revive($0.id) }, then: .revived(request.question, entries, refusals))
     }
   }
 
@@ -81,8 +79,7 @@ extension UplinkCore {
       } else if !outbox.putBack(entry) {
         let why = "its job's terminal status is on its way"
         refusals.append(DeadLetterRefusal(id: Int(entry.id.number), reason: why))
-        actions.append(
-          .commit([.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)], then: .nothing))
+        commit([.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)], then: .nothing)
         continue
       }
       dead -= 1

@@ -25,9 +25,10 @@ extension UplinkCore {
   /// When the oldest commit that is not durable yet was asked for.
   public var oldestCommit: Instant? { commits.first?.askedAt }
 
-  /// What was decided now is measured from now on.
-  mutating func noteCommits(at now: Instant) {
-    for case .commit(let operations, _) in actions { commits.append((now, !operations.isEmpty)) }
+  /// Asks for a commit, whose time is measured from now on.
+  mutating func commit(_ operations: [StoreOperation], then what: AfterCommit) {
+    commits.append((turnBeganAt, !operations.isEmpty))
+    actions.append(.commit(operations, then: what))
   }
 
   /// The first of those that were asked for is durable. What writes nothing only waits its turn.

@@ -19,7 +19,7 @@ extension UplinkCore {
     let report = CheatReport(number: nextNumber, body: body, signatureHash: signatureHash)
     nextNumber += 1
     log(.warning, .cheatReported, "a cheat report came; it goes to the hook")
-    actions.append(.commit([.insertCheat(report, at: now.wall)], then: .cheat(report)))
+    commit([.insertCheat(report, at: now.wall)], then: .cheat(report))
   }
 
   /// A cheat report that is on record.
@@ -116,7 +116,7 @@ extension UplinkCore {
     case .cheated:
       let end = cheats.exited(first: run.first, last: last, success: success, at: now.boot, dice: &dice)
       cheatHashes = cheatHashes.filter { !end.taken.contains($0.value) }
-      if !end.taken.isEmpty { actions.append(.commit(end.taken.map { .dropCheat($0) }, then: .hookTaken(run))) }
+      if !end.taken.isEmpty { commit(end.taken.map { .dropCheat($0) }, then: .hookTaken(run)) }
       delay = end.delay
     case .statusUpdate:
       let before = updateHooks.bytes
@@ -124,7 +124,7 @@ extension UplinkCore {
       hookRoom.free(rows: end.taken.count, bytes: before - updateHooks.bytes)
       if !end.taken.isEmpty {
         let ids = end.taken.map { UpdateID(Int64(clamping: $0)) }
-        actions.append(.commit([.dropForHook(ids)], then: .hookTaken(run)))
+        commit([.dropForHook(ids)], then: .hookTaken(run))
       }
       delay = end.delay
     }

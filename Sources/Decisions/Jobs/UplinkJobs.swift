@@ -37,10 +37,9 @@ extension UplinkCore {
     room.bytes += request.body.count
     take(room: entry)
     if let hash = request.signatureHash { signatures[hash] = request.job }
-    actions.append(
-      .commit(
-        [.insertJob(newJob(request, at: now))] + insertion(of: entry),
-        then: .accepted(request.job, entry)))
+    commit(
+      [.insertJob(newJob(request, at: now))] + insertion(of: entry),
+      then: .accepted(request.job, entry))
     log(.info, .jobReceived, "job received", job: request.job)
   }
 
@@ -62,10 +61,9 @@ extension UplinkCore {
       limitSeconds: request.limitSeconds, bodyBytes: 0)
     take(room: entry)
     remembered.append((request.job, now.boot + Self.memory))
-    actions.append(
-      .commit(
-        [.insertJob(job)] + insertion(of: entry) + [.end(request.job, at: now.wall)],
-        then: .refusedJob(entry)))
+    commit(
+      [.insertJob(job)] + insertion(of: entry) + [.end(request.job, at: now.wall)],
+      then: .refusedJob(entry))
   }
 
   private func reasonToTurnAway(_ request: Request) -> String? {
@@ -121,8 +119,7 @@ extension UplinkCore {
     jobs[id]?.deadline = deadline.boot
     jobs[id]?.isTask = settings.tasks != nil
     note(deadline: deadline.boot)
-    actions.append(
-      .commit([.setDispatching(id, deadline, isTask: settings.tasks != nil)], then: .dispatching(id)))
+    commit([.setDispatching(id, deadline, isTask: settings.tasks != nil)], then: .dispatching(id))
   }
 
   mutating func commandKnowledge(_ id: JobID, _ knowledge: CommandKnowledge, at now: Moment) {
@@ -177,7 +174,7 @@ extension UplinkCore {
     if job.statuses.contains(status) {
       // The first metadata stands. While its commit is under way the answer waits for it in the same order.
       if job.uncommitted.contains(JobStatusSet(status)) {
-        actions.append(.commit([], then: .alreadyStored(listener, number)))
+        commit([], then: .alreadyStored(listener, number))
       } else {
         actions.append(.toListener(listener, .stored(number)))
       }
@@ -195,7 +192,7 @@ extension UplinkCore {
       return
     }
     nextUpdate = nextUpdate.next
-    actions.append(.commit(record(entry, at: now), then: .update(listener, number, entry)))
+    commit(record(entry, at: now), then: .update(listener, number, entry))
   }
 
   /// The operations that put an update into the record, and the job's state with it.
@@ -231,7 +228,7 @@ extension UplinkCore {
       log(.warning, .jobEnded, "\(what) without a terminal status; horde_failed is reported", job: id)
     }
     jobs[id]?.exitStored = true
-    actions.append(.commit(operations, then: .exit(id, listener, entry)))
+    commit(operations, then: .exit(id, listener, entry))
   }
 
   private func exitMetadata(_ exit: CommandExit) -> [UInt8] {
@@ -256,7 +253,7 @@ extension UplinkCore {
     log(.warning, .jobEnded, "horde_failed (\(reason.rawValue)): \(message)", job: id)
     let metadata = StatusMetadata.hordeFailed(reason: reason, message: message)
     let entry = newEntry(id, .hordeFailed, metadata: metadata, at: now)
-    actions.append(.commit(record(entry, at: now), then: .ownTerminal(entry)))
+    commit(record(entry, at: now), then: .ownTerminal(entry))
   }
 
   mutating func failOverdueJobs(at now: Moment) {

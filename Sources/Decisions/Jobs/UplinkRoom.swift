@@ -126,6 +126,6 @@ extension UplinkCore {
         message: "the service's record was restored from a backup in which this job was open; it is not run again",
         at: now)
     }
-    actions.append(.commit([.clearRestored], then: .nothing))
+    commit([.clearRestored], then: .nothing)
   }
 }

@@ -106,10 +106,9 @@ extension UplinkCore {
       }
       log(.updateDelivered, "delivered", entry, at: now.boot)
       if entry.status.isTerminal {
-        actions.append(
-          .commit([.retire(entry.id, at: now.wall), .close(entry.job, at: now.wall)], then: .closed(entry.job)))
+        commit([.retire(entry.id, at: now.wall), .close(entry.job, at: now.wall)], then: .closed(entry.job))
       } else {
-        actions.append(.commit([.retire(entry.id, at: now.wall)], then: .nothing))
+        commit([.retire(entry.id, at: now.wall)], then: .nothing)
       }
     case .retry(let entry, let at, let error):
       figures.updatesRetried += 1
@@ -118,8 +117,7 @@ extension UplinkCore {
         "the facilitator refused \(entry.status.name) (\(error.type)): \(error.message); "
           + "tried again in \((at - now.boot).wholeSeconds) s", job: entry.job)
       let text = "\(error.type): \(error.message)"
-      actions.append(
-        .commit([.countAttempt(entry.id, attempts: entry.attempts, error: text, at: now.wall)], then: .nothing))
+      commit([.countAttempt(entry.id, attempts: entry.attempts, error: text, at: now.wall)], then: .nothing)
     case .dead(let entry, let error):
       bury(entry, "the facilitator refused it \(entry.attempts) times (\(error.type)): \(error.message)", at: now)
     case .ephemeral(let job, let answer):
@@ -139,9 +137,9 @@ extension UplinkCore {
     let bury = StoreOperation.bury(entry.id, attempts: entry.attempts, error: why, at: now.wall)
     if entry.status.isTerminal {
       // Nothing more is done for the job.
-      actions.append(.commit([bury, .close(entry.job, at: now.wall)], then: .closed(entry.job)))
+      commit([bury, .close(entry.job, at: now.wall)], then: .closed(entry.job))
     } else {
-      actions.append(.commit([bury], then: .buried(entry.job)))
+      commit([bury], then: .buried(entry.job))
     }
   }
 

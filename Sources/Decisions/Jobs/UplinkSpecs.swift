@@ -10,7 +10,7 @@ extension UplinkCore {
     let entry = SpecsEntry(number: nextNumber, specs: reported)
     nextNumber += 1
     specs.put(entry)
-    actions.append(.commit([.putSpecs(entry)], then: .specs(listener, number)))
+    commit([.putSpecs(entry)], then: .specs(listener, number))
   }
 
   /// Sends specs behind the updates, when none of those can go.
@@ -47,6 +47,6 @@ extension UplinkCore {
 
   private mutating func drop(_ numbers: [UInt64]) {
     guard !numbers.isEmpty else { return }
-    actions.append(.commit(numbers.map { .dropSpecs($0) }, then: .nothing))
+    commit(numbers.map { .dropSpecs($0) }, then: .nothing)
   }
 }

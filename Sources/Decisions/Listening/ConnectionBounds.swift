@@ -23,7 +23,7 @@ public struct ConnectionBounds: Sendable {
 
   /// What all frames that are not whole may take together, in bytes.
   private let budget: Int
-  private var connections: [ConnectionID: Connection] = [:]
+  private var connections = ByConnection<Connection>()
   private var held = 0
 
   /// - Parameter frame: the largest frame, in bytes: four of them may come at once.
@@ -34,7 +34,8 @@ public struct ConnectionBounds: Sendable {
   }
 
   public mutating func closed(_ id: ConnectionID) {
-    held -= connections.removeValue(forKey: id)?.held ?? 0
+    held -= connections[id]?.held ?? 0
+    connections[id] = nil
   }
 
   /// It was read from.
@@ -42,32 +43,37 @@ public struct ConnectionBounds: Sendable {
   ///   - bytes: what it now holds of a frame that is not whole.
   ///   - isAnother: whether that frame is not the one of the last time.
   public mutating func heard(_ id: ConnectionID, unfinished bytes: Int, isAnother: Bool, at now: Instant) {
-    guard var connection = connections[id] else { return }
-    connection.heardAt = now
-    if connection.held == 0 || isAnother {
-      connection.began = now
-      connection.countedSince = connection.isRead ? now : nil
+    let before = connections.change(id) { connection in
+      connection.heardAt = now
+      if connection.held == 0 || isAnother {
+        connection.began = now
+        connection.countedSince = connection.isRead ? now : nil
+      }
+      if bytes == 0 { connection.countedSince = nil }
+      defer { connection.held = bytes }
+      return connection.held
     }
-    if bytes == 0 { connection.countedSince = nil }
-    held += bytes - connection.held
-    connection.held = bytes
-    connections[id] = connection
+    if let before { held += bytes - before }
   }
 
   /// A request of it waits for its answer.
-  public mutating func asked(_ id: ConnectionID) { connections[id]?.unanswered += 1 }
+  public mutating func asked(_ id: ConnectionID) { connections.change(id) { $0.unanswered += 1 } }
 
   /// One of its requests is answered.
   public mutating func answered(_ id: ConnectionID, at now: Instant) {
-    connections[id]?.unanswered -= 1
-    connections[id]?.heardAt = now
+    connections.change(id) { connection in
+      connection.unanswered -= 1
+      connection.heardAt = now
+    }
   }
 
   /// Whether the loop reads from it now.
   public mutating func reads(_ id: ConnectionID, _ isRead: Bool, at now: Instant) {
-    guard let connection = connections[id], connection.isRead != isRead else { return }
-    connections[id]?.isRead = isRead
-    connections[id]?.countedSince = isRead && connection.held > 0 ? now : nil
+    connections.change(id) { connection in
+      guard connection.isRead != isRead else { return }
+      connection.isRead = isRead
+      connection.countedSince = isRead && connection.held > 0 ? now : nil
+    }
   }
 
   /// Whether frames that are not whole take all they may: then only `foremost`, and whoever has none, is read from.
@@ -87,25 +93,27 @@ public struct ConnectionBounds: Sendable {
 
   /// Connections whose frame has had its time.
   public func overdue(at now: Instant) -> [ConnectionID] {
-    connections.filter { $0.value.countedSince.map { now - $0 >= Self.frameTime } ?? false }.keys.sorted()
+    connections.ids { $0.countedSince.map { now - $0 >= Self.frameTime } ?? false }
   }
 
   /// The connection that is silent for longest, if that is long enough for it to give way.
   public func idlest(at now: Instant) -> ConnectionID? {
-    guard let idlest = longestSilent, now - idlest.value.heardAt >= Self.idleTime else { return nil }
-    return idlest.key
+    guard let idlest = longestSilent, now - heardAt(idlest) >= Self.idleTime else { return nil }
+    return idlest
   }
 
   /// When `idlest` has an answer; nil while nobody is silent.
-  public var nextIdle: Instant? { longestSilent.map { $0.value.heardAt + Self.idleTime } }
+  public var nextIdle: Instant? { longestSilent.map { heardAt($0) + Self.idleTime } }
 
-  private var longestSilent: (key: ConnectionID, value: Connection)? {
-    connections.filter { $0.value.held == 0 && $0.value.unanswered == 0 }
-      .min { ($0.value.heardAt.nanoseconds, $0.key) < ($1.value.heardAt.nanoseconds, $1.key) }
+  private var longestSilent: ConnectionID? {
+    connections.ids { $0.held == 0 && $0.unanswered == 0 }
+      .min { (heardAt($0).nanoseconds, $0) < (heardAt($1).nanoseconds, $1) }
   }
+
+  private func heardAt(_ id: ConnectionID) -> Instant { connections[id]?.heardAt ?? Instant(nanoseconds: 0) }
 
   /// When the next is overdue.
   public var nextDeadline: Instant? {
-    connections.values.compactMap(\.countedSince).min().map { $0 + Self.frameTime }
+    connections.earliest(\.countedSince).map { $0 + Self.frameTime }
   }
 }

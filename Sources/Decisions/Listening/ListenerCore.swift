@@ -113,7 +113,7 @@ public struct ListenerCore: Sendable {
   }
 
   private struct Connection: Sendable {
-    var slots = Deque<Slot>()
+    var slots: [Slot] = []
     var paused = false
     var atEnd = false
   }
@@ -135,7 +135,7 @@ public struct ListenerCore: Sendable {
   private var number = SequenceNumber(0)
   private var pending = Deque<Pending>()
   private var pendingBytes = 0
-  private var connections: [ConnectionID: Connection] = [:]
+  private var connections = ByConnection<Connection>()
   private var exitFact: CommandExit?
   private var exitForwarded = false
   private var exitStored = false
@@ -156,9 +156,7 @@ public struct ListenerCore: Sendable {
   public mutating func start() -> [Action] { [.connectUplink] }
 
   /// When `timeReached` is wanted next.
-  public var nextDeadline: Instant? {
-    [reconnectAt, lingerUntil].compactMap(\.self).min()
-  }
+  public var nextDeadline: Instant? { .earlier(reconnectAt, lingerUntil) }
 
   public mutating func handle(_ event: Event, at now: Instant) -> [Action] {
     actions = []
@@ -182,7 +180,7 @@ public struct ListenerCore: Sendable {
     case .workerConnected(let connection): connections[connection] = Connection()
     case .workerRequest(let connection, let request): received(request, on: connection)
     case .workerAtEnd(let connection):
-      connections[connection]?.atEnd = true
+      connections.change(connection) { $0.atEnd = true }
       flush(connection)
     case .workerClosed(let connection): connections[connection] = nil
     case .drained: drained()
@@ -275,40 +273,44 @@ public struct ListenerCore: Sendable {
   }
 
   private mutating func received(_ request: WorkerRequest, on id: ConnectionID) {
-    guard var connection = connections[id] else { return }
+    guard connections[id] != nil else { return }
+    let slot: Slot
     switch request.content {
     case .wrong(let code, let text, let closes):
       let text = Self.cut(text)
       log(.warning, "a worker's message is refused (\(code.rawValue)): \(text)")
-      connection.slots.append(Slot(id: request.id, answer: .error(code, text), closes: closes))
+      slot = Slot(id: request.id, answer: .error(code, text), closes: closes)
     case .update(let status, let metadata):
-      send(request, on: id, in: &connection) { .update($0, status, metadata: metadata) }
+      slot = send(request, on: id) { .update($0, status, metadata: metadata) }
     case .specs(let specs):
-      send(request, on: id, in: &connection) { .specs($0, specs) }
+      slot = send(request, on: id) { .specs($0, specs) }
     }
-    connections[id] = connection
-    if connection.slots.count >= Self.pendingPerConnection { pause([id]) }
-    if pendingBytes >= pendingBytesLimit { pause(connections.keys.sorted()) }
+    let unanswered = connections.change(id) { connection in
+      connection.slots.append(slot)
+      return connection.slots.count
+    }
+    if (unanswered ?? 0) >= Self.pendingPerConnection { pause([id]) }
+    if pendingBytes >= pendingBytesLimit { pause(connections.ids) }
     flush(id)
   }
 
   private mutating func pause(_ ids: [ConnectionID]) {
     for id in ids where connections[id]?.paused == false {
-      connections[id]?.paused = true
+      connections.change(id) { $0.paused = true }
       actions.append(.pauseReading(id))
     }
   }
 
+  /// Hands it to Uplink; returns the place for its answer.
   private mutating func send(
-    _ request: WorkerRequest, on id: ConnectionID, in connection: inout Connection,
-    _ message: (SequenceNumber) -> ListenerToUplink
-  ) {
+    _ request: WorkerRequest, on id: ConnectionID, _ message: (SequenceNumber) -> ListenerToUplink
+  ) -> Slot {
     number = number.next
-    connection.slots.append(Slot(number: number, id: request.id))
     let entry = Pending(number: number, connection: id, message: message(number), size: request.size)
     pending.append(entry)
     pendingBytes += entry.size
     if link == .up { actions.append(.toUplink(entry.message)) }
+    return Slot(number: number, id: request.id)
   }
 
   /// Uplink has given its word on one update. Usually it is the oldest: a refusal may overtake a commit.
@@ -317,16 +319,16 @@ public struct ListenerCore: Sendable {
     let entry = pending.remove(at: index)
     pendingBytes -= entry.size
     let id = entry.connection
-    if let slot = connections[id]?.slots.firstIndex(where: { $0.number == number }) {
-      connections[id]?.slots[slot].answer = answer
-      flush(id)
-    }
-    if pendingBytes < pendingBytesLimit {
-      let resumable = connections.filter {
-        $0.value.paused && $0.value.slots.count <= Self.pendingPerConnection / 2
+    connections.change(id) { connection in
+      if let slot = connection.slots.firstIndex(where: { $0.number == number }) {
+        connection.slots[slot].answer = answer
       }
-      for id in resumable.keys.sorted() {
-        connections[id]?.paused = false
+    }
+    flush(id)
+    if pendingBytes < pendingBytesLimit {
+      let resumable = connections.ids { $0.paused && $0.slots.count <= Self.pendingPerConnection / 2 }
+      for id in resumable {
+        connections.change(id) { $0.paused = false }
         actions.append(.resumeReading(id))
       }
     }
@@ -334,12 +336,17 @@ public struct ListenerCore: Sendable {
 
   /// Gives the answers that no earlier one of the same connection holds back.
   private mutating func flush(_ id: ConnectionID) {
-    while let slot = connections[id]?.slots.first, let answer = slot.answer {
-      connections[id]?.slots.removeFirst()
-      actions.append(.answer(id, id: slot.id, answer))
-      if slot.closes { close(id) }
+    guard let connection = connections[id] else { return }
+    let ready = connection.slots.prefix { $0.answer != nil }
+    if !ready.isEmpty { connections.change(id) { $0.slots.removeFirst(ready.count) } }
+    for slot in ready {
+      if let answer = slot.answer { actions.append(.answer(id, id: slot.id, answer)) }
+      if slot.closes {
+        close(id)
+        return
+      }
     }
-    if let connection = connections[id], connection.atEnd, connection.slots.isEmpty { close(id) }
+    if connection.atEnd, ready.count == connection.slots.count { close(id) }
   }
 
   private mutating func close(_ id: ConnectionID) {
@@ -356,7 +363,7 @@ public struct ListenerCore: Sendable {
   private mutating func leaveIfDone() {
     if ended, pending.isEmpty {
       let commandIsOver = exitFact != nil && exitStored
-      let nobodyIsThere = connections.keys.allSatisfy { $0 == Self.redisConnection }
+      let nobodyIsThere = connections.count == (connections[Self.redisConnection] == nil ? 0 : 1)
       if lingeredEnough || (commandIsOver && nobodyIsThere && !draining) {
         if settings.redis != nil {
           if !endingChannel { actions.append(.endChannel) }

@@ -14,6 +14,12 @@ public struct Instant: Sendable, Hashable, Comparable {
   public static func - (left: Instant, right: Instant) -> Duration {
     .nanoseconds(left.nanoseconds - right.nanoseconds)
   }
+
+  /// The earlier of two, either of which may not be; nil if neither is.
+  public static func earlier(_ one: Instant?, _ other: Instant?) -> Instant? {
+    guard let one, let other else { return one ?? other }
+    return min(one, other)
+  }
 }
 
 extension Duration {

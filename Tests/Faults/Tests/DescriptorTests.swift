@@ -51,6 +51,8 @@ import WorkerClient
     try onStage { rehearsal in
       let running = try rehearsal.startJob()
       let supervisor = try #require(rehearsal.supervisor)
+      // It takes descriptors too.
+      try rehearsal.expectLog("command exited")
       let limit = try DescriptorsOf(Int(supervisor.pid)).leaveNone()
       let waiting = JobID.random()
       try rehearsal.facilitator.sendJob(waiting)
