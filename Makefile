@@ -45,12 +45,14 @@ demo-celery: build
 # the peer's packages from PyPI into .build.
 ONLY ?=
 QUICK ?=
-bench: build .build/release/hordelink-bench-exit
+bench: build .build/release/hordelink-bench-exit .build/release/hordelink-bench-started
 	@script/peer-environment
 	Benchmarks/report $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) .build/release
 
-# The least that a program can be: the C library, statically.
+# The least that programs can be: the C library, statically.
 .build/release/hordelink-bench-exit: Benchmarks/Floors/Exit/main.c
+.build/release/hordelink-bench-started: Benchmarks/Floors/Started/main.c
+.build/release/hordelink-bench-exit .build/release/hordelink-bench-started:
 	$(CC) -O2 -static -o $@ $<
 
 # The instructions of an update's way, counted by valgrind, against Benchmarks/budget.json.

@@ -189,13 +189,14 @@ let package = Package(
         "Platform", "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Simulation/Program", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
-      name: "BacklogBenchmark", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "Store"],
+      name: "BacklogBenchmark",
+      dependencies: ["Decisions", "JSON", "Measurements", "Messages", "Platform", "Rehearsal", "Store"],
       path: "Benchmarks/Backlog", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
       name: "RedisBenchmark", dependencies: ["Messages", "Platform", "Rehearsal"],
       path: "Benchmarks/Redis", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
-      name: "RestartBenchmark", dependencies: ["Messages", "Platform", "Rehearsal", "WorkerClient"],
+      name: "RestartBenchmark", dependencies: ["Measurements", "Messages", "Platform", "Rehearsal", "WorkerClient"],
       path: "Benchmarks/Restart", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
       name: "SignatureBenchmark", dependencies: ["Identity"], path: "Benchmarks/Signatures", swiftSettings: strict,
@@ -220,7 +221,8 @@ let package = Package(
       ], path: "Benchmarks/Paths", swiftSettings: strict, linkerSettings: withRuntime),
 
     .target(
-      name: "Measurements", dependencies: ["JSON", "Platform", "Rehearsal"], path: "Benchmarks/Measurements",
+      name: "Measurements", dependencies: ["Decisions", "JSON", "Messages", "Platform", "Rehearsal", "Store"],
+      path: "Benchmarks/Measurements",
       swiftSettings: strict),
     .executableTarget(
       name: "WholeBenchmark",

@@ -5,6 +5,8 @@
 
 import Decisions
 import Glibc
+import JSON
+import Measurements
 import Messages
 import Platform
 import Rehearsal
@@ -19,49 +21,24 @@ let metadata = Array((#"{"comment":""# + String(repeating: "x", count: 200) + #"
 
 func job(_ number: Int) -> JobID { JobID(high: 0x4000, low: 0x8000 << 48 | UInt64(number)) }
 
-func commit(_ operations: [StoreOperation], in store: Store) throws(StoreError) {
-  try store.transaction { () throws(StoreError) in
-    for operation in operations { try store.carryOut(operation) }
-  }
-}
-
 let now = WallTime(milliseconds: Clock.wallMilliseconds)
-/// Before anything that a start would still hold in memory.
-let earlier = now - .seconds(3600)
-
-func newJob(_ id: JobID) -> StoreOperation {
-  .insertJob(NewJob(job: id, receivedAt: earlier, body: metadata, signatureHash: Array("\(id)".utf8), limitSeconds: 60))
-}
-
-func fill(_ store: Store) throws {
-  var id: Int64 = 0
-  var operations: [StoreOperation] = []
-  for number in 1...max(1, updates / statuses.count) {
-    operations.append(newJob(job(number)))
-    for status in statuses {
-      id += 1
-      operations.append(
-        .insertUpdate(
-          OutboxEntry(id: UpdateID(id), job: job(number), status: status, metadata: metadata, storedAt: earlier)))
-    }
-    operations.append(.end(job(number), at: earlier))
-    if operations.count > 10_000 {
-      try commit(operations, in: store)
-      operations = []
-    }
-  }
-  try commit(operations, in: store)
+func fill(_ record: FilledRecord, _ updates: Int) throws {
+  for number in 1...max(1, updates / statuses.count) { try record.add(job(number), statuses) }
+  try record.commit()
 }
 
 /// Nanoseconds that one commit of one update takes.
-func store(_ number: Int, in store: Store) throws -> Int64 {
+func store(_ number: Int, in record: FilledRecord) throws -> Int64 {
   let status = statuses[number % statuses.count]
   let id = job(1 << 40 | number / statuses.count)
-  if status == statuses[0] { try commit([newJob(id)], in: store) }
+  if status == statuses[0] {
+    try record.add(id, [])
+    try record.commit()
+  }
   let entry = OutboxEntry(
     id: UpdateID(1 << 40 | Int64(number)), job: id, status: status, metadata: metadata, storedAt: now)
   let start = Clock.bootNanoseconds
-  try commit([.insertUpdate(entry)], in: store)
+  try record.store.transaction { () throws(StoreError) in try record.store.carryOut(.insertUpdate(entry)) }
   return Clock.bootNanoseconds - start
 }
 
@@ -74,9 +51,9 @@ func memory(_ pid: Int, _ name: String) throws -> Double {
   return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Double($0) } ?? 0) / 1024
 }
 
-/// Starts the service on the record that is there, three times; returns the median of the milliseconds to Uplink's
-/// Ready, and the last Uplink.
-func start(_ rehearsal: Rehearsal) throws -> (milliseconds: Int64, uplink: ChildReport) {
+/// Starts the service on the record that is there, five times; returns the milliseconds to Uplink's Ready, and the last
+/// Uplink.
+func start(_ rehearsal: Rehearsal) throws -> (milliseconds: [Int64], uplink: ChildReport) {
   // What was written before is not the start's to wait for.
   sync()
   var times: [Int64] = []
@@ -85,7 +62,7 @@ func start(_ rehearsal: Rehearsal) throws -> (milliseconds: Int64, uplink: Child
     try rehearsal.startSupervisor()
     let uplink = try rehearsal.readyChild("uplink", milliseconds: 120_000)
     times.append((Clock.bootNanoseconds - begin) / 1_000_000)
-    if times.count == 3 { return (median(times), uplink) }
+    if times.count == 5 { return (times, uplink) }
     try rehearsal.stopSupervisor()
   }
 }
@@ -103,32 +80,47 @@ func rehearsal(away: Bool) throws -> Rehearsal {
   return rehearsal
 }
 
-let empty = try rehearsal(away: true)
-let full = try rehearsal(away: true)
+/// What the figures are told apart by.
+let backlogs = [0, updates / 10, updates]
+let away = try backlogs.map { _ in try rehearsal(away: true) }
 let draining = try rehearsal(away: false)
-defer { for rehearsal in [empty, full, draining] { rehearsal.tearDown() } }
+defer { for rehearsal in away + [draining] { rehearsal.tearDown() } }
+
+func report(_ name: String, _ unit: String, backlog: Int, _ values: [Double]) {
+  Figure("start", "hordelink", [JSONMember("backlog", .integer(backlog))], name, unit, values).print()
+}
 
 do {
   print("\(updates) updates are written to the record …")
-  let small = try Store(file: empty.stateDirectory + "/hordelink.db")
-  let large = try Store(file: full.stateDirectory + "/hordelink.db")
-  try fill(large)
-  try Backup.write(of: full.stateDirectory + "/hordelink.db", to: draining.stateDirectory + "/hordelink.db")
-  // One after the other, so that both have the same disk.
-  var costs: (small: [Int64], large: [Int64]) = ([], [])
+  let records = try away.map { try FilledRecord(in: $0.stateDirectory, metadata: metadata) }
+  for (record, backlog) in zip(records, backlogs) where backlog > 0 { try fill(record, backlog) }
+  try Backup.write(
+    of: away[backlogs.count - 1].stateDirectory + "/hordelink.db", to: draining.stateDirectory + "/hordelink.db")
+  // One after the other, so that all have the same disk.
+  var costs: [[Int64]] = backlogs.map { _ in [] }
   for number in 0..<2000 {
-    costs.small.append(try store(number, in: small))
-    costs.large.append(try store(number, in: large))
+    for (index, record) in records.enumerated() { costs[index].append(try store(number, in: record)) }
   }
-  let (few, many) = (median(costs.small), median(costs.large))
+  let (few, many) = (median(costs[0]), median(costs[backlogs.count - 1]))
   print("storing one      \(few / 1000) µs in an empty record, \(many / 1000) µs behind the backlog (medians of 2000)")
   print("                 ratio \(Double(many * 100 / max(1, few)) / 100) (at most 1.3)")
+  for (backlog, values) in zip(backlogs, costs) {
+    report("storing one", "µs", backlog: backlog, values.map { Double($0) / 1000 })
+  }
 }
 
-let (nothing, _) = try start(empty)
-let (milliseconds, uplink) = try start(full)
-print("start to Ready   \(nothing) ms with an empty record, \(milliseconds) ms with the backlog (under 2000)")
-print("memory, idle     \(try memory(uplink.pid, "VmHWM")) MiB at most since the start (under 100)")
+var starts: [Int64] = []
+var idle = 0.0
+for (rehearsal, backlog) in zip(away, backlogs) {
+  let (times, uplink) = try start(rehearsal)
+  starts.append(median(times))
+  report("start to Ready", "ms", backlog: backlog, times.map { Double($0) })
+  idle = try memory(uplink.pid, "VmHWM")
+}
+print(
+  "start to Ready   \(starts[0]) ms with an empty record, \(starts[backlogs.count - 1]) ms with the backlog (under 2000)"
+)
+print("memory, idle     \(idle) MiB at most since the start (under 100)")
 
 let (_, sending) = try start(draining)
 try draining.waitUntilConnected()

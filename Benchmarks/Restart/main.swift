@@ -1,8 +1,10 @@
-// How long workers wait when a process of the service is killed, and how often an idle service wakes up.
+// How long a Listener takes to be ready, how long workers wait when a process of the service is killed, and how often an
+// idle service wakes up: sentences for people, and a line of JSON for each figure.
 //
 //   hordelink-bench-restart [IDLE SECONDS]        default 60
 
 import Glibc
+import Measurements
 import Messages
 import Platform
 import Rehearsal
@@ -98,8 +100,33 @@ func measureIdle() throws {
   print("idle and connected for \(idleSeconds) s: \(named) wake-ups, \(Double(Int(perSecond * 100)) / 100) a second")
 }
 
+func report(_ what: String, _ name: String, _ values: [Double]) {
+  print("\(what): \(figures(values))")
+  Figure("restart", "hordelink", [], name, "ms", values).print()
+}
+
+/// From the death of a child to its successor's being ready.
+func ready(_ rehearsal: Rehearsal, _ child: String, job: JobID? = nil) throws -> Double {
+  let before = try rehearsal.readyChild(child, job: job)
+  // Its connections are to be such as have lived for a while.
+  usleep(1_100_000)
+  let start = Clock.bootNanoseconds
+  try kill(pid_t(before.pid))
+  _ = try rehearsal.readyChild(child, job: job, after: before.generation)
+  return milliseconds(since: start)
+}
+
 let floor = try (0..<100).map { _ in try spawnTrue() }
 print("to start /bin/true and see its end: \(figures(floor))")
+
+do {
+  let start = try ListenerStart(programs: programs)
+  defer { start.tearDown() }
+  let end = Clock.bootNanoseconds + 5_000_000_000
+  var times: [Double] = []
+  while times.count < 100 || Clock.bootNanoseconds < end { times.append(try start.measure()) }
+  report("a Listener, from its spawn to its being ready", "Listener, spawn to Ready", times)
+}
 
 do {
   let rehearsal = try launcher()
@@ -107,7 +134,8 @@ do {
   try rehearsal.startSupervisor()
   try rehearsal.waitUntilConnected()
   let times = try (0..<100).map { try wait(rehearsal, "listener", UInt64($0)) }
-  print("kill -9 of a Listener, to its successor's first acknowledgement: \(figures(times))")
+  report(
+    "kill -9 of a Listener, to its successor's first acknowledgement", "Listener, kill -9 to an acknowledgement", times)
 }
 
 // Further deaths within a minute back off, so each is the first of its service.
@@ -118,5 +146,26 @@ let times = try (0..<20).map { number in
   try rehearsal.waitUntilConnected()
   return try wait(rehearsal, "uplink", UInt64(number))
 }
-print("kill -9 of Uplink, to its successor's first acknowledgement: \(figures(times))")
+report("kill -9 of Uplink, to its successor's first acknowledgement", "Uplink, kill -9 to an acknowledgement", times)
+
+var readyTimes: [String: [Double]] = [:]
+for number in 0..<10 {
+  let rehearsal = try launcher()
+  defer { rehearsal.tearDown() }
+  try rehearsal.startSupervisor()
+  try rehearsal.waitUntilConnected()
+  let (_, job) = try startJob(rehearsal, UInt64(number))
+  readyTimes["Listener", default: []].append(try ready(rehearsal, "listener", job: job))
+  readyTimes["Uplink", default: []].append(try ready(rehearsal, "uplink"))
+  // systemd would start it again after RestartSec, which is its own: this starts it at once.
+  let start = Clock.bootNanoseconds
+  if let supervisor = rehearsal.supervisor { try kill(supervisor.pid) }
+  try rehearsal.startSupervisor()
+  _ = try rehearsal.readyChild("listener", job: job)
+  readyTimes["Supervisor", default: []].append(milliseconds(since: start))
+}
+for (role, values) in readyTimes.sorted(by: { $0.key < $1.key }) {
+  let what = role == "Supervisor" ? "to the readiness of its successor's Listener" : "to its successor's readiness"
+  report("kill -9 of the \(role), \(what)", "\(role), kill -9 to Ready", values)
+}
 try measureIdle()

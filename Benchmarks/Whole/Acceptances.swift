@@ -49,6 +49,9 @@ final class Acceptances {
   /// When the last of all was accepted.
   var end: Int64 { times.max() ?? 0 }
 
+  /// When the first of all was accepted.
+  var begin: Int64 { times.lazy.filter { $0 > 0 }.min() ?? 0 }
+
   /// - Throws: which job has something else, or in another order, or twice.
   func check(_ expected: [JobStatus]) throws {
     for number in first..<first + count where statuses(of: number) != expected {

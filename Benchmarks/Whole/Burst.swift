@@ -9,14 +9,15 @@ import Rehearsal
 struct Burst {
   /// `received` has been accepted before.
   static let statuses: [JobStatus] = [.accepted, .executorReady, .volumesReady, .executionDone, .completed]
-  private static let fewest = 5
 
   let subject: any Subject
   let jobs: Int
   let seconds: Double
 
   private var rates: [Double] = []
-  private var costs: [String: [Double]] = [:]
+  private var costs = Costs()
+  /// How many updates the service has stored with one sync of the disk.
+  private var batches: [Double] = []
 
   init(_ subject: any Subject, jobs: Int, seconds: Double) {
     (self.subject, self.jobs, self.seconds) = (subject, jobs, seconds)
@@ -42,8 +43,8 @@ struct Burst {
   mutating func measure() throws {
     var first = 0
     let requests = try JobRequests()
-    let end = Clock.bootNanoseconds + Int64(seconds * 1e9)
-    while rates.count < Self.fewest || Clock.bootNanoseconds < end {
+    var repetitions = Repetitions(seconds: seconds)
+    while repetitions.next() {
       let numbers = first..<first + jobs
       first = numbers.upperBound
       try repetition(numbers, requests)
@@ -51,10 +52,8 @@ struct Burst {
     }
     let parameters = subject.parameters + [JSONMember("jobs", .integer(jobs))]
     Figure("burst", subject.name, parameters, "updates a second", "1/s", rates).print()
-    for (role, values) in costs.sorted(by: { $0.key < $1.key }) where values.contains(where: { $0 > 0 }) {
-      let name = role.isEmpty ? "CPU an update" : "CPU an update, \(role)"
-      Figure("burst", subject.name, parameters, name, "µs", values).print()
-    }
+    costs.print("burst", subject.name, parameters, "CPU an update")
+    if !batches.isEmpty { Figure("burst", subject.name, parameters, "updates a commit", "", batches).print() }
   }
 
   private mutating func repetition(_ numbers: Range<Int>, _ requests: JobRequests) throws {
@@ -65,6 +64,7 @@ struct Burst {
     try processes.waitUntilQuiet()
 
     let load = try Load(lanes, portions)
+    let transactions = try subject.transactions()
     let before = (try processes.times(), subject.sink.processorTime)
     try load.start()
     try subject.sink.wait(for: jobs * (1 + Self.statuses.count))
@@ -74,17 +74,12 @@ struct Burst {
     try acceptances.check([.received] + Self.statuses)
     let count = Double(jobs * Self.statuses.count)
     rates.append(count / Double(max(acceptances.end, sent.end) - sent.start) * 1e9)
-    let used = after.0 - before.0
-    for (role, time) in used { note(role, time, count) }
-    // A redis-server is there for the workers as well.
-    note("", used.filter { $0.key != "redis-server" }.values.reduce(0, +), count)
-    note("sink", after.1 - before.1, count)
-    note("senders", sent.processorTime, count)
+    costs.note(
+      after.0 - before.0, others: ["sink": after.1 - before.1, "senders": sent.processorTime], count: count)
+    if let transactions, let now = try subject.transactions() {
+      batches.append(count / Double(max(1, now - transactions)))
+    }
     lanes = []
     try subject.waitUntilGone(numbers)
-  }
-
-  private mutating func note(_ role: String, _ nanoseconds: Int64, _ count: Double) {
-    costs[role, default: []].append(Double(nanoseconds) / count / 1000)
   }
 }

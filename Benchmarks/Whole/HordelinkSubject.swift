@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import Measurements
 import Messages
 import Platform
 import Rehearsal
@@ -14,19 +15,30 @@ final class HordelinkSubject: Subject {
   let rehearsal: Rehearsal
   /// Where each command writes its job's uuid and a line feed: by then its Listener is ready.
   private let started: Started
+  private let metricsPort: Int
 
   /// - Parameters:
   ///   - jobs: how many may be open at once.
   ///   - more: added to the sections of the configuration.
   init(programs: String, sink: Sink, jobs: Int, more: [String: String] = [:]) throws {
     self.sink = sink
-    started = try Started()
+    started = try Started(programs: programs)
+    metricsPort = Int.random(in: 28_001...30_000)
     var settings = Rehearsal.Settings(programs: programs, command: started.command)
     settings.commandIsLauncher = true
     settings.more = more
+    settings.more["metrics"] = "listen = \"127.0.0.1:\(metricsPort)\""
+    settings.more["outbox", default: ""] += "\nmax_rows = 100_000_000"
     settings.more["jobs", default: ""] += "\nmax_open = \(max(1000, jobs))"
     settings.url = { _ in sink.url }
     rehearsal = try Rehearsal(settings)
+  }
+
+  /// Writes a record before the start.
+  func makeRecord(_ fill: (FilledRecord) throws -> Void) throws {
+    let record = try FilledRecord(in: rehearsal.stateDirectory)
+    try fill(record)
+    try record.commit()
   }
 
   func start() throws {
@@ -52,8 +64,21 @@ final class HordelinkSubject: Subject {
 
   var processes: Processes { Processes(roots: rehearsal.supervisor.map { [("supervisor", $0.pid)] } ?? []) }
 
-  func waitUntilHeard(_ jobs: Range<Int>) throws {
-    _ = try started.wait(for: jobs.count)
+  func waitUntilHeard(_ jobs: Range<Int>) throws { _ = try waitUntilStarted(jobs.count) }
+
+  /// Waits until so many commands have started, of which nobody has asked yet.
+  /// - Returns: when each was heard of, in nanoseconds since boot.
+  func waitUntilStarted(_ count: Int) throws -> [(job: Int, time: Int64)] { try started.wait(for: count) }
+
+  func heard(_ jobs: Set<Int>) throws -> [Int] { try started.next(milliseconds: 1).map(\.job) }
+
+  func transactions() throws -> Int? {
+    let page = try Page.get("/metrics", port: metricsPort)
+    let name = "hordelink_transactions_total "
+    guard let line = page.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
+      let count = Int(line.dropFirst(name.count))
+    else { throw RehearsalError("Uplink serves no \(name)on port \(metricsPort)") }
+    return count
   }
 
   func lanes(_ jobs: Range<Int>) throws -> [Lane] {
@@ -74,51 +99,16 @@ final class HordelinkSubject: Subject {
     try poll("the end of all Listeners") { try processes.all().filter { $0.role == "listeners" }.count <= 1 }
   }
 
+  /// Ends jobs that were only to be there.
+  func end(_ jobs: Range<Int>) throws {
+    for job in jobs {
+      let id = JobRequests.id(job)
+      _ = try WorkerClient(socketPath: rehearsal.workerSocket(id), job: id).send(.completed)
+    }
+  }
+
   func tearDown() {
     rehearsal.tearDown()
     started.tearDown()
   }
-}
-
-/// A FIFO into which jobs' commands write that they were started. A shell is the command: of what every machine has, it
-/// alone can write its environment somewhere in under a millisecond.
-final class Started {
-  private let folder: String
-  private let fifo: Descriptor
-  private var bytes: [UInt8] = []
-
-  init() throws {
-    folder = try Rehearsal.makeFolder("started-")
-    guard mkfifo(folder + "/fifo", 0o600) == 0 else { throw SystemError("mkfifo", folder) }
-    // For writing too, so that it has no end while nobody has it open.
-    let number = open(folder + "/fifo", O_RDWR | O_NONBLOCK | O_CLOEXEC)
-    guard number >= 0 else { throw SystemError("open", folder + "/fifo") }
-    fifo = Descriptor(owning: number)
-  }
-
-  var command: [String] { ["/bin/sh", "-c", "echo $HORDELINK_JOB_UUID > \(folder)/fifo"] }
-
-  /// Waits until so many commands have started since it was last asked.
-  /// - Returns: when each was heard of, in nanoseconds since boot.
-  func wait(for count: Int) throws -> [(job: Int, time: Int64)] {
-    var found: [(Int, Int64)] = []
-    while found.count < count {
-      guard try Waiting.readable([fifo], milliseconds: 120_000)[0] else {
-        throw RehearsalError("\(count - found.count) of \(count) commands were not started within two minutes")
-      }
-      bytes += try fifo.read(upTo: 65_536) ?? []
-      let now = Clock.bootNanoseconds
-      // A uuid and a line feed.
-      while bytes.count >= 37 {
-        guard let job = Int(String(decoding: bytes[24..<36], as: UTF8.self), radix: 16) else {
-          throw RehearsalError("a command wrote something else than its job's uuid")
-        }
-        found.append((job, now))
-        bytes.removeFirst(37)
-      }
-    }
-    return found
-  }
-
-  func tearDown() { Rehearsal.removeTree(folder) }
 }

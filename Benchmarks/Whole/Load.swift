@@ -148,17 +148,19 @@ final class Load: @unchecked Sendable {
     let now = Clock.bootNanoseconds
     guard !bytes.isEmpty else { throw RehearsalError("lane \(lane) was hung up on with answers to come") }
     var rest = (partial[lane].isEmpty ? bytes : partial[lane] + bytes)[...]
-    while let length = try Self.answerLength(rest, lanes[lane].answers) {
+    while let length = try lanes[lane].answers.length(rest) {
       rest = rest.dropFirst(length)
       result.answered[lane].append(now)
       missing -= 1
     }
     partial[lane] = Array(rest)
   }
+}
 
+extension Lane.Answers {
   /// How long the answer is that these bytes begin with; nil if it is not whole.
-  private static func answerLength(_ bytes: ArraySlice<UInt8>, _ answers: Lane.Answers) throws -> Int? {
-    switch answers {
+  func length(_ bytes: ArraySlice<UInt8>) throws -> Int? {
+    switch self {
     case .frames:
       guard bytes.count > 4 else { return nil }
       let length = 4 + bytes.prefix(4).reduce(0) { $0 << 8 | Int($1) }

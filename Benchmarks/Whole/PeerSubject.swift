@@ -24,7 +24,8 @@ final class PeerSubject: Subject {
   var parameters: [JSONMember] { [JSONMember("layer", .string(layer.rawValue))] }
 
   /// Starts it and waits until it is connected.
-  init(_ layer: Layer, sink: Sink) throws {
+  /// - Parameter dispatches: whether each job becomes a Celery task.
+  init(_ layer: Layer, sink: Sink, dispatches: Bool) throws {
     (self.layer, self.sink) = (layer, sink)
     let environment = ProcessTable.environment
     let python = environment["HORDELINK_PEER_PYTHON"] ?? ".build/python-peer/bin/python"
@@ -43,19 +44,20 @@ final class PeerSubject: Subject {
     try Rehearsal.write(Array(authentication.utf8), to: folder + "/authentication", mode: 0o600)
     let request = SpawnRequest(
       executable: python,
-      arguments: [python, script, sink.url, folder + "/authentication", "unix://\(redis.socket)", layer.rawValue],
+      arguments: [python, script, sink.url, folder + "/authentication", "unix://\(redis.socket)", layer.rawValue]
+        + (dispatches ? ["--dispatch"] : []),
       environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"])
     process = try RunningProcess(pid: try request.spawn())
     try sink.waitUntilConnected()
   }
 
   /// Starts one over each of the layers that are asked for, and ends it with what was done with it.
-  static func run(_ options: Options, _ body: (PeerSubject) throws -> Void) throws {
+  static func run(_ options: Options, dispatches: Bool = false, _ body: (PeerSubject) throws -> Void) throws {
     guard options.subjects.contains("peer") else { return }
     for layer in options.layers {
       let sink = try Sink()
       defer { sink.tearDown() }
-      let subject = try PeerSubject(layer, sink: sink)
+      let subject = try PeerSubject(layer, sink: sink, dispatches: dispatches)
       defer { subject.tearDown() }
       try body(subject)
     }
@@ -71,8 +73,14 @@ final class PeerSubject: Subject {
     try poll("the peer's subscriptions") { wanted.isSubset(of: try redis.channels) }
   }
 
+  /// It says `received` once it has subscribed.
+  func heard(_ jobs: Set<Int>) throws -> [Int] {
+    usleep(1000)
+    return sink.look { acceptances in jobs.filter { !acceptances.statuses(of: $0).isEmpty } }
+  }
+
   func lanes(_ jobs: Range<Int>) throws -> [Lane] {
-    try (0..<Self.connections).map { _ in
+    try (0..<min(Self.connections, jobs.count)).map { _ in
       Lane(socket: try UnixSocket.connect(to: redis.socket), answers: layer == .pubsub ? .publications : .additions)
     }
   }
@@ -92,8 +100,32 @@ final class PeerSubject: Subject {
         bytes += commands.flatMap(\.encoded)
       }
     }
-    return Portion(lane: job % Self.connections, bytes: bytes, updates: statuses.count)
+    return Portion(
+      lane: (job - jobs.lowerBound) % min(Self.connections, jobs.count), bytes: bytes, updates: statuses.count)
   }
+
+  /// Waits until the tasks of these jobs are in the queue, and takes them out of it.
+  /// - Returns: when the last was seen there, in nanoseconds since boot.
+  func waitUntilDispatched(_ jobs: Range<Int>) throws -> Int64 {
+    let deadline = Clock.bootNanoseconds + 120_000_000_000
+    while true {
+      guard case .integer(let length) = try redis.command("LLEN", Self.queue) else {
+        throw RehearsalError("redis-server does not say how long \(Self.queue) is")
+      }
+      let now = Clock.bootNanoseconds
+      if length >= jobs.count {
+        _ = try redis.command("DEL", Self.queue)
+        return now
+      }
+      guard now < deadline else {
+        throw RehearsalError("\(length) of \(jobs.count) tasks are in the queue after 120 s")
+      }
+      usleep(50)
+    }
+  }
+
+  /// Of Celery's messages. Source: PROTOCOL.md, Celery.
+  private static let queue = "organic_jobs"
 
   /// Nothing announces that a coroutine has ended, and it never unsubscribes.
   func waitUntilGone(_ jobs: Range<Int>) throws { try processes.waitUntilQuiet() }

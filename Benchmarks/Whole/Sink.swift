@@ -96,6 +96,11 @@ final class Sink: @unchecked Sendable {
     }
   }
 
+  /// Looks at what is accepted so far of the jobs that are expected.
+  func look<Result>(_ body: (Acceptances) throws -> Result) rethrows -> Result {
+    try monitor.locked { try body(acceptances) }
+  }
+
   func waitUntilConnected(milliseconds: Int = 20_000) throws {
     try wait("a connection", milliseconds) { client != nil }
   }

@@ -18,6 +18,10 @@ protocol Subject: AnyObject {
   func lanes(_ jobs: Range<Int>) throws -> [Lane]
   /// These reports on a job, in one piece.
   func portion(_ statuses: [JobStatus], of job: Int, in jobs: Range<Int>) throws -> Portion
+  /// Those of these jobs that are heard by now and were not before; waits a millisecond for the first.
+  func heard(_ jobs: Set<Int>) throws -> [Int]
+  /// How many transactions have made something durable so far; nil if nothing is.
+  func transactions() throws -> Int?
   /// Waits until nothing is left of jobs that have ended.
   func waitUntilGone(_ jobs: Range<Int>) throws
   func tearDown()
@@ -27,6 +31,8 @@ protocol Subject: AnyObject {
 private let openedAtOnce = 250
 
 extension Subject {
+  func transactions() throws -> Int? { nil }
+
   /// The request to it, its acceptance, and all that has to be there before a worker reports.
   func open(_ jobs: Range<Int>, _ requests: JobRequests) throws -> Acceptances {
     let acceptances = Acceptances(first: jobs.lowerBound, count: jobs.count)
