@@ -10,39 +10,57 @@ enum MessagePackStructure {
     var body = 0
     var children = 0
     var nests = false
+    /// Whether the bytes that follow it are a string's.
+    var isText = false
   }
 
-  /// Checks that `bytes` begin with one whole value within `limits`.
-  /// - Returns: the length of that value in bytes.
-  static func length(
-    _ bytes: UnsafeRawBufferPointer, limits: MessagePackLimits
-  ) throws(MessagePackError) -> Int {
+  /// Checks that `bytes` are one whole value within `limits` and nothing else, and that its strings are UTF-8.
+  static func check(_ bytes: UnsafeRawBufferPointer, limits: MessagePackLimits) throws(MessagePackError) {
+    var walk = Walk(bytes: bytes, limits: limits)
+    try walk.value(depth: 0)
+    guard walk.offset == bytes.count else { throw .trailing(bytes: bytes.count - walk.offset) }
+    guard walk.isUTF8 else { throw .notUTF8 }
+  }
+
+  private struct Walk {
+    let bytes: UnsafeRawBufferPointer
+    let limits: MessagePackLimits
     var offset = 0
     var values = 0
-    // One entry for each open container: how many of its values are still to come.
-    var open: [Int] = []
-    repeat {
+    var isUTF8 = true
+
+    /// Steps over one value and those in it; `limits.depth` bounds the recursion.
+    mutating func value(depth: Int) throws(MessagePackError) {
       let header = try header(bytes, at: offset)
       values += 1
       guard values <= limits.values else { throw .tooManyValues(limit: limits.values) }
       let left = bytes.count - offset - header.size
       // A nested value takes a byte at least, so a count above what is left cannot be true.
       guard header.body <= left, header.children <= left else { throw .truncated(offset: offset) }
-      if header.nests, open.count >= limits.depth {
-        throw .tooDeep(offset: offset, limit: limits.depth)
+      if header.nests, depth >= limits.depth { throw .tooDeep(offset: offset, limit: limits.depth) }
+      offset += header.size
+      if header.isText {
+        isUTF8 =
+          isUTF8 && MessagePackStructure.isUTF8(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + header.body]))
       }
-      offset += header.size + header.body
-      if header.children > 0 {
-        open.append(header.children)
-      } else {
-        while let last = open.indices.last {
-          open[last] -= 1
-          if open[last] > 0 { break }
-          open.removeLast()
-        }
-      }
-    } while !open.isEmpty
-    return offset
+      offset += header.body
+      for _ in 0..<header.children { try value(depth: depth + 1) }
+    }
+  }
+
+  /// Nearly all text is ASCII, and needs no more than a look to be known as UTF-8.
+  private static func isUTF8(_ text: UnsafeRawBufferPointer) -> Bool {
+    var all: UInt64 = 0
+    var offset = 0
+    while text.count - offset >= 8 {
+      all |= text.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      offset += 8
+    }
+    while offset < text.count {
+      all |= UInt64(text[offset])
+      offset += 1
+    }
+    return all & 0x8080_8080_8080_8080 == 0 || String(validating: text, as: UTF8.self) != nil
   }
 
   private static func header(
@@ -52,20 +70,26 @@ enum MessagePackStructure {
     /// The big-endian unsigned number of `width` bytes behind the first one.
     func declared(_ width: Int) throws(MessagePackError) -> Int {
       guard bytes.count - offset > width else { throw .truncated(offset: offset) }
-      return bytes[(offset + 1)...(offset + width)].reduce(0) { $0 << 8 | Int($1) }
+      var number = 0
+      for place in offset + 1...offset + width { number = number << 8 | Int(bytes[place]) }
+      return number
     }
     func map(_ count: Int, size: Int) -> Header { Header(size: size, children: 2 * count, nests: true) }
     func array(_ count: Int, size: Int) -> Header { Header(size: size, children: count, nests: true) }
+    func text(_ count: Int, size: Int) -> Header { Header(size: size, body: count, isText: true) }
 
     let first = bytes[offset]
     switch first {
     case 0x00...0x7f, 0xe0...0xff, 0xc0, 0xc2, 0xc3: return Header(size: 1)
     case 0x80...0x8f: return map(Int(first & 0x0f), size: 1)
     case 0x90...0x9f: return array(Int(first & 0x0f), size: 1)
-    case 0xa0...0xbf: return Header(size: 1, body: Int(first & 0x1f))
-    case 0xc4, 0xd9: return Header(size: 2, body: try declared(1))
-    case 0xc5, 0xda: return Header(size: 3, body: try declared(2))
-    case 0xc6, 0xdb: return Header(size: 5, body: try declared(4))
+    case 0xa0...0xbf: return text(Int(first & 0x1f), size: 1)
+    case 0xc4: return Header(size: 2, body: try declared(1))
+    case 0xc5: return Header(size: 3, body: try declared(2))
+    case 0xc6: return Header(size: 5, body: try declared(4))
+    case 0xd9: return text(try declared(1), size: 2)
+    case 0xda: return text(try declared(2), size: 3)
+    case 0xdb: return text(try declared(4), size: 5)
     case 0xc7: return Header(size: 2, body: try declared(1) + 1)
     case 0xc8: return Header(size: 3, body: try declared(2) + 1)
     case 0xc9: return Header(size: 5, body: try declared(4) + 1)
