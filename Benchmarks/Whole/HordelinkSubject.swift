@@ -27,6 +27,8 @@ final class HordelinkSubject: Subject {
     var settings = Rehearsal.Settings(programs: programs, command: started.command)
     settings.commandIsLauncher = true
     settings.more = more
+    // As /run is.
+    settings.runtimeIn = "/dev/shm"
     settings.more["metrics"] = "listen = \"127.0.0.1:\(metricsPort)\""
     settings.more["outbox", default: ""] += "\nmax_rows = 100_000_000"
     settings.more["jobs", default: ""] += "\nmax_open = \(max(1000, jobs))"

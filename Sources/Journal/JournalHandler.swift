@@ -31,7 +31,9 @@ struct JournalHandler: LogHandler {
 
   /// The journal takes upper-case letters, digits and underscores (systemd.journal-fields(7)).
   private static func fieldName(_ key: String) -> String {
-    String(key.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    // Nearly all of them are such names already.
+    if key.utf8.allSatisfy({ (0x41...0x5a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5f }) { return key }
+    return String(key.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
   }
 }
 

@@ -40,8 +40,9 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
       let count = closed ? 0 : min(elements.count, capacity - waiting.count)
       refused += elements.count - count
       guard count > 0 else { return 0 }
+      // Nobody waits for more while there is something.
+      if waiting.isEmpty { pthread_cond_broadcast(changed) }
       waiting.append(contentsOf: elements.prefix(count))
-      pthread_cond_broadcast(changed)
       return count
     }
   }

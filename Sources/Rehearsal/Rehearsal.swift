@@ -27,6 +27,8 @@ public final class Rehearsal {
     public var facilitatorArguments: [String] = []
     /// Debug builds die at the steps whose names are files in `folder`/failpoints.
     public var failpoints = false
+    /// Where the runtime directory's folder is made; nil: with everything else. systemd's is in memory.
+    public var runtimeIn: String?
     /// The URL in the configuration, made from the one at which the dev facilitator can be reached.
     public var url: @Sendable (String) -> String = { $0 }
 
@@ -37,6 +39,7 @@ public final class Rehearsal {
   }
 
   public let folder: String
+  private let runtimeFolder: String
   public let settings: Settings
   /// The validator's ss58 address.
   public let hotkey: String
@@ -51,6 +54,7 @@ public final class Rehearsal {
   /// Makes the directory, starts the dev facilitator and writes the configuration.
   public init(_ settings: Settings) throws {
     folder = try Self.makeFolder()
+    runtimeFolder = try settings.runtimeIn.map { try Self.makeFolder(in: $0) } ?? folder
     self.settings = settings
     if settings.failpoints { try Files.makeDirectory(folder + "/failpoints", mode: 0o700) }
     let log = open(folder + "/log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
@@ -94,7 +98,7 @@ public final class Rehearsal {
 
   public var configurationFile: String { folder + "/hordelink.toml" }
   public var stateDirectory: String { folder + "/state" }
-  public var runtimeDirectory: String { folder + "/run" }
+  public var runtimeDirectory: String { runtimeFolder + "/run" }
 
   /// Where a job's workers connect.
   public func workerSocket(_ job: JobID) -> String { "\(runtimeDirectory)/jobs/\(job)/worker.sock" }
@@ -249,13 +253,16 @@ public final class Rehearsal {
     }
     stopFacilitator()
     Self.removeTree(folder)
+    if runtimeFolder != folder { Self.removeTree(runtimeFolder) }
   }
 
   /// Makes a folder of its own for something that is tried out; `removeTree` takes it away.
-  /// - Parameter kind: a part of its name.
-  public static func makeFolder(_ kind: String = "") throws(SystemError) -> String {
-    var template = Array("/tmp/hordelink-\(kind)XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
+  /// - Parameters:
+  ///   - kind: a part of its name.
+  ///   - folder: in which it is made.
+  public static func makeFolder(_ kind: String = "", in folder: String = "/tmp") throws(SystemError) -> String {
+    var template = Array("\(folder)/hordelink-\(kind)XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", folder) }
     return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 

@@ -113,13 +113,18 @@ final class FacilitatorConnection {
     received(.opened)
   }
 
+  /// The longest header of a frame, in bytes. Source: RFC 6455, section 5.2.
+  private static let longestHeader = 14
+
   /// Writes a text frame; it goes out with the next `flush`.
   func write(_ text: [UInt8]) {
     guard let channel else { return }
-    channel.write(
-      WebSocketFrame(
-        fin: true, opcode: .text, maskKey: keys.next(), data: channel.allocator.buffer(bytes: text)),
-      promise: nil)
+    // Where there is room before the text, NIO puts the header there and not into a buffer of its own.
+    var data = channel.allocator.buffer(capacity: Self.longestHeader + text.count)
+    data.moveWriterIndex(to: Self.longestHeader)
+    data.moveReaderIndex(to: Self.longestHeader)
+    data.writeBytes(text)
+    channel.write(WebSocketFrame(fin: true, opcode: .text, maskKey: keys.next(), data: data), promise: nil)
   }
 
   func ping(_ number: UInt64) {
