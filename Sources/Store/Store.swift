@@ -49,10 +49,10 @@ public final class Store {
   /// Does all of `body` in one transaction, durable when this returns: together or not at all. What is read in
   /// it sees what was written in it before.
   public func transaction<Result>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
-    try database.execute("BEGIN IMMEDIATE")
+    try database.run("BEGIN IMMEDIATE")
     do {
       let result = try body()
-      try database.execute("COMMIT")
+      try database.run("COMMIT")
       return result
     } catch {
       // Some errors have rolled back already, and then this one fails; the first error is what matters.
