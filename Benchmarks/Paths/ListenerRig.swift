@@ -1,7 +1,6 @@
 import Decisions
 import MessagePack
 import Messages
-import StatusUpdates
 
 /// A Listener without its sockets: a worker's frames are decoded and checked, decided and encoded for Uplink, whose Stored
 /// is decoded and decided in turn. All five of a job come at once.
@@ -61,10 +60,9 @@ final class ListenerRig {
     fromWorker.append(frames)
     var requests: [WorkerRequest] = []
     while let body = try fromWorker.next() {
-      let message = try MessagePackValue.decode(body)
-      let update = try StatusUpdateEnvelope.validate(message, expecting: job)
-      requests.append(
-        WorkerRequest(id: message["id"], content: .update(update.status, metadata: update.metadataJSON)))
+      let request = WorkerRequest(body, job: job, limit: 1 << 20)
+      guard case .update = request.content else { throw PathError("a worker's frame is \(request.content)") }
+      requests.append(request)
     }
     guard requests.count == Sample.statuses.count else { throw PathError("a worker's frame is not read") }
     return requests

@@ -26,6 +26,9 @@ public enum JSONValue: Sendable {
     return members.last { sameText($0.name, name) }?.value
   }
 
+  /// Whether this is null.
+  public var isNull: Bool { if case .null = self { true } else { false } }
+
   /// The elements of an array, nil for any other value.
   public var arrayValue: [JSONValue]? {
     guard case .array(let elements) = self else { return nil }

@@ -75,26 +75,14 @@ extension JSONStyle {
   }
 
   fileprivate func writeString(_ text: String, to bytes: inout [UInt8]) {
-    bytes.append(UInt8(ascii: "\""))
-    if asciiOnly {
-      for scalar in text.unicodeScalars { writeASCII(scalar, to: &bytes) }
-    } else {
+    guard asciiOnly else {
       var text = text
-      text.withUTF8 { writeUTF8($0, to: &bytes) }
+      text.withUTF8 { JSONString.write($0, to: &bytes) }
+      return
     }
     bytes.append(UInt8(ascii: "\""))
-  }
-
-  /// Appends whole runs: most strings hold nothing to escape.
-  private func writeUTF8(_ text: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
-    var runStart = 0
-    for (index, byte) in text.enumerated()
-    where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-      bytes += text[runStart..<index]
-      writeEscape(UInt16(byte), to: &bytes)
-      runStart = index + 1
-    }
-    bytes += text[runStart...]
+    for scalar in text.unicodeScalars { writeASCII(scalar, to: &bytes) }
+    bytes.append(UInt8(ascii: "\""))
   }
 
   private func writeASCII(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {
@@ -103,26 +91,7 @@ extension JSONStyle {
       bytes.append(UInt8(code))
     } else {
       for unit in UTF16.encode(scalar) ?? Unicode.UTF16.encodedReplacementCharacter {
-        writeEscape(unit, to: &bytes)
-      }
-    }
-  }
-
-  private func writeEscape(_ unit: UInt16, to bytes: inout [UInt8]) {
-    bytes.append(UInt8(ascii: "\\"))
-    switch unit {
-    case 0x22: bytes.append(UInt8(ascii: "\""))
-    case 0x5c: bytes.append(UInt8(ascii: "\\"))
-    case 0x08: bytes.append(UInt8(ascii: "b"))
-    case 0x09: bytes.append(UInt8(ascii: "t"))
-    case 0x0a: bytes.append(UInt8(ascii: "n"))
-    case 0x0c: bytes.append(UInt8(ascii: "f"))
-    case 0x0d: bytes.append(UInt8(ascii: "r"))
-    default:
-      bytes.append(UInt8(ascii: "u"))
-      for shift in [12, 8, 4, 0] as [UInt16] {
-        let digit = UInt8(unit >> shift & 0xf)
-        bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        JSONString.writeEscape(unit, to: &bytes)
       }
     }
   }

@@ -47,12 +47,23 @@ public indirect enum Schema: Sendable {
     }
   }
 
-  /// One field of a model.
-  public struct Field: Sendable {
-    var name: String
-    var schema: Schema
-    /// Nil when the field must be there.
-    var standard: JSONValue?
+  /// One field of a model. A class, since models are gone through all the time, and a reference costs little to hand on.
+  public final class Field: Sendable {
+    /// Its name.
+    public let name: String
+    /// What its value must be.
+    public let schema: Schema
+    /// Its value when it is left out; nil when it must be there.
+    public let standard: JSONValue?
+    /// Its name's bytes.
+    public let utf8: [UInt8]
+    /// Its name as compact JSON has it, with the colon.
+    public let label: [UInt8]
+
+    private init(name: String, schema: Schema, standard: JSONValue?) {
+      (self.name, self.schema, self.standard, utf8) = (name, schema, standard, Array(name.utf8))
+      label = JSONValue.string(name).text(.compact) + [UInt8(ascii: ":")]
+    }
 
     /// A field that must be there.
     public static func required(_ name: String, _ schema: Schema) -> Field {

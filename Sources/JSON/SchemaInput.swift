@@ -45,3 +45,11 @@ public struct SchemaPair: Sendable {
     self.value = value
   }
 }
+
+extension SchemaPair: SchemaMember {
+  public var isNamed: Bool { text != nil }
+
+  public var text: String? { if case .string(let text) = name { text } else { nil } }
+
+  public func isOf(_ field: Schema.Field) -> Bool { text.map { sameText($0, field.name) } ?? false }
+}

@@ -75,42 +75,21 @@ extension Schema {
     guard case .map(let pairs) = input else { throw SchemaViolation(type: "model_type") }
     var members: [JSONMember] = []
     members.reserveCapacity(model.fields.count)
-    for field in model.fields {
-      if let value = value(of: field.name, in: pairs) {
-        do { members.append(JSONMember(field.name, try field.schema.validate(value))) } catch {
-          throw error.inside(field.name)
-        }
-      } else if let standard = field.standard {
-        members.append(JSONMember(field.name, standard))
-      } else {
-        throw SchemaViolation(path: [field.name], type: "missing")
-      }
-    }
-    guard model.extra != .ignored else { return members }
-    return try members + extras(pairs, model)
-  }
-
-  /// The pairs that no field of the model has taken.
-  private static func extras(
-    _ pairs: [SchemaPair], _ model: Model
-  ) throws(SchemaViolation) -> [JSONMember] {
     var extras: [SchemaPair] = []
-    for pair in pairs {
-      guard case .string(let name) = pair.name else { throw SchemaViolation(type: "invalid_key") }
-      guard !model.fields.contains(where: { sameText($0.name, name) }) else { continue }
-      guard model.extra == .kept else { throw SchemaViolation(path: [name], type: "extra_forbidden") }
-      extras.append(pair)
+    try model.visit(pairs) { (field, pair) throws(SchemaViolation) in
+      let value = if let pair { try field.schema.validate(pair.value) } else { field.standard ?? .null }
+      members.append(JSONMember(field.name, value))
+    } other: {
+      extras.append($0)
     }
-    return try members(extras, .any)
+    return extras.isEmpty ? members : try members + self.members(extras, .any)
   }
 
   /// The last value under that name, as Python's decoders would keep it.
   private static func value(
     of name: String, in pairs: [SchemaPair]
   ) -> SchemaInput? {
-    pairs.last { pair in
-      if case .string(let text) = pair.name { sameText(text, name) } else { false }
-    }?.value
+    pairs.last { $0.text.map { sameText($0, name) } ?? false }?.value
   }
 
   private static func text(of name: SchemaPair.Name) throws(SchemaViolation) -> String {

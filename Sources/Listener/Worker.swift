@@ -2,7 +2,6 @@ import Decisions
 import MessagePack
 import Messages
 import Platform
-import StatusUpdates
 
 /// One worker's connection.
 final class Worker {
@@ -33,7 +32,7 @@ final class Worker {
   /// - Parameter job: nil for the channel of machine specs.
   func nextRequest(job: JobID?, limit: Int) throws(FrameConnection.Failure) -> WorkerRequest? {
     do {
-      return try connection.nextBody().map { Self.request($0, job: job, limit: limit) }
+      return try connection.nextBody().map { WorkerRequest($0, job: job, limit: limit) }
     } catch {
       guard case .frame(.tooLarge(let declared, _)) = error else { throw error }
       // Text that is no frame at all declares a length of a gigabyte; no worker of ours is that far off.
@@ -57,59 +56,12 @@ final class Worker {
   static func request(_ body: ArraySlice<UInt8>, id: MessagePackValue, job: JobID?, limit: Int) -> WorkerRequest {
     var request =
       body.count <= limit
-      ? request(body, job: job, limit: limit)
+      ? WorkerRequest(body, job: job, limit: limit)
       : WorkerRequest(
         id: nil,
         content: .wrong(.tooLarge, "it has \(body.count) bytes; max_frame_bytes is \(limit)", closes: false))
     request.id = id
     return request
-  }
-
-  private static func request(_ body: ArraySlice<UInt8>, job: JobID?, limit: Int) -> WorkerRequest {
-    let message: MessagePackValue
-    do {
-      message = try MessagePackValue.decode(body)
-    } catch {
-      return WorkerRequest(
-        id: nil, content: .wrong(.malformed, "the frame is not MessagePack: \(error)", closes: false))
-    }
-    guard case .map = message else {
-      return WorkerRequest(
-        id: nil, content: .wrong(.malformed, "the frame's value is not a map", closes: false))
-    }
-    let id = message["id"]
-    if let id {
-      var encoder = MessagePackEncoder()
-      encoder.value(id)
-      guard encoder.bytes.count <= longestID else {
-        return WorkerRequest(
-          id: nil, content: .wrong(.invalid, "id: it is longer than \(longestID) bytes; shorten it", closes: false))
-      }
-    }
-    return WorkerRequest(id: id, content: content(message, job: job, limit: limit))
-  }
-
-  /// A worker's own id of a request, in bytes: it is kept until the answer.
-  private static let longestID = 1024
-
-  private static func content(_ message: MessagePackValue, job: JobID?, limit: Int) -> WorkerRequest.Content {
-    // In JSON, as the facilitator gets it, some bytes become six.
-    func tooLarge(_ count: Int) -> WorkerRequest.Content? {
-      guard count > limit else { return nil }
-      return .wrong(
-        .tooLarge, "as JSON this has \(count) bytes; max_frame_bytes is \(limit)", closes: false)
-    }
-    do throws(InvalidUpdate) {
-      guard let job else {
-        let specs = try MachineSpecs(message)
-        let size = specs.specs.count + specs.batchID.utf8.count + specs.minerHotkey.utf8.count
-        return tooLarge(size) ?? .specs(specs)
-      }
-      let update = try StatusUpdateEnvelope.validate(message, expecting: job)
-      return tooLarge(update.metadataJSON?.count ?? 0) ?? .update(update.status, metadata: update.metadataJSON)
-    } catch {
-      return .wrong(WorkerErrorCode(rawValue: error.code) ?? .invalid, error.description, closes: false)
-    }
   }
 
   static func frame(_ answer: WorkerAnswer, id: MessagePackValue?) -> [UInt8] {

@@ -14,7 +14,9 @@ extension MessagePackValue {
   public static func decode(
     _ bytes: ArraySlice<UInt8>, limits: MessagePackLimits = MessagePackLimits()
   ) throws(MessagePackError) -> MessagePackValue {
-    try MessagePackView.decode(bytes, limits: limits) { MessagePackValue($0) }
+    var value = MessagePackValue.null
+    try MessagePackView.decode(bytes, limits: limits) { value = MessagePackValue($0) }
+    return value
   }
 
   /// A copy of what is looked at.

@@ -15,8 +15,18 @@ public enum JobStatus: UInt8, Sendable, Hashable, CaseIterable {
 
   /// The status of that name on the wire; a name that is not in the list counts as `unknown`.
   public init(name: String) {
-    self = Self.allCases.first { $0.name == name } ?? .unknown
+    var name = name
+    self = name.withUTF8 { JobStatus(utf8: $0) }
   }
+
+  /// The same for the name's bytes, whatever they are.
+  public init(utf8 name: UnsafeBufferPointer<UInt8>) {
+    let place = Self.names.firstIndex { $0.count == name.count && $0.elementsEqual(name) }
+    self = place.map { Self.statuses[$0] } ?? .unknown
+  }
+
+  private static let statuses = allCases
+  private static let names = allCases.map { Array($0.name.utf8) }
 
   /// Its name on the wire.
   public var name: String {

@@ -19,6 +19,9 @@ extension SchemaInput {
       }
   }
 
+  /// The same of what is looked at.
+  init(_ view: MessagePackView) { self.init(MessagePackValue(view)) }
+
   private static func name(_ key: MessagePackValue) -> SchemaPair.Name {
     switch key {
     case .string(let text): .string(text)

@@ -57,14 +57,13 @@ public enum StatusMetadata {
         .optional("streaming_details", .model(streamingDetails)),
       ], extra: .kept))
 
-  /// The compact text of validated metadata. The facilitator drops the connection over `completed` and
-  /// `streaming_ready` with null metadata, so these get an object of nulls (PROTOCOL.md).
-  static func text(of metadata: JSONValue, for status: JobStatus) -> [UInt8]? {
-    if case .null = metadata {
-      return status == .completed || status == .streamingReady ? details(nil, .null) : nil
-    }
-    return metadata.text(.compact)
+  /// What null metadata becomes: the facilitator drops the connection over `completed` and `streaming_ready` with
+  /// null, so these get an object of nulls (PROTOCOL.md).
+  static func text(ofNullFor status: JobStatus) -> [UInt8]? {
+    status == .completed || status == .streamingReady ? nothing : nil
   }
+
+  private static let nothing = details(nil, .null)
 
   /// The metadata of a job that is not taken on, rejected by the validator.
   ///

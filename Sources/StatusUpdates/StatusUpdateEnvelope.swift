@@ -57,11 +57,10 @@ public enum StatusUpdateEnvelope {
       .optional("metadata", StatusMetadata.schema),
     ], extra: .refused)
 
-  private static let envelope = Schema.model(
-    Schema.Model([
-      .standard("type", .literal("job_status_update"), .string("job_status_update")),
-      .required("payload", .model(payload)),
-    ]))
+  private static let envelope = Schema.Model([
+    .standard("type", .literal("job_status_update"), .string("job_status_update")),
+    .required("payload", .model(payload)),
+  ])
 
   /// The update in a decoded message.
   ///
@@ -70,21 +69,85 @@ public enum StatusUpdateEnvelope {
   /// - Parameter job: the job whose channel the message came on; nil takes any job's.
   /// - Throws: `InvalidUpdate`; the first field that does not fit, or `wrongJob`.
   public static func validate(
-    _ message: MessagePackValue, expecting job: JobID?
+    _ message: MessagePackView, expecting job: JobID?
   ) throws(InvalidUpdate) -> StatusUpdate {
-    let payload: JSONValue?
-    do { payload = try envelope.validate(SchemaInput(message))["payload"] } catch { throw .invalid(error) }
-    return try update(payload, expecting: job) { StatusMetadata.text(of: $0, for: $1) }
+    var payload = Payload()
+    do throws(SchemaViolation) {
+      guard let pairs = message.pairs else { throw SchemaViolation(type: "model_type") }
+      try envelope.visit(pairs) { (field, pair) throws(SchemaViolation) in
+        guard let value = pair?.value else { return }
+        if field.name == "payload" { payload = try Payload(value) } else { try field.schema.check(value) }
+      } other: { _ in
+      }
+    } catch { throw .invalid(error) }
+    var update = try payload.update(expecting: job)
+    if update.metadataJSON == nil { update.metadataJSON = StatusMetadata.text(ofNullFor: update.status) }
+    return update
   }
 
-  /// The update in a validated payload, its metadata written by `text`.
-  static func update(
-    _ payload: JSONValue?, expecting job: JobID?, text: (JSONValue, JobStatus) -> [UInt8]?
-  ) throws(InvalidUpdate) -> StatusUpdate {
-    let uuid = payload?["uuid"]?.stringValue ?? ""
-    guard let found = JobID(uuid), job == nil || job == found else { throw .wrongJob(uuid: uuid) }
-    let status = JobStatus(name: payload?["status"]?.stringValue ?? "")
-    return StatusUpdate(job: found, status: status, metadataJSON: text(payload?["metadata"] ?? .null, status))
+  /// The same for a message that was not sent.
+  public static func validate(_ message: MessagePackValue, expecting job: JobID?) throws(InvalidUpdate) -> StatusUpdate
+  {
+    var encoder = MessagePackEncoder()
+    encoder.value(message)
+    var result = Result<StatusUpdate, InvalidUpdate>.failure(.invalid(SchemaViolation(type: "not_message_pack")))
+    try? MessagePackView.decode(encoder.bytes[...]) { view in
+      do throws(InvalidUpdate) { result = .success(try validate(view, expecting: job)) } catch {
+        result = .failure(error)
+      }
+    }
+    return try result.get()
+  }
+}
+
+/// What a payload says, field by field.
+private struct Payload {
+  /// As it was sent, unless it is a job's.
+  var uuid = ""
+  var job: JobID?
+  var status = JobStatus.unknown
+  /// Nil for null.
+  var metadataJSON: [UInt8]?
+
+  init() {}
+
+  init(_ input: MessagePackView) throws(SchemaViolation) {
+    guard let pairs = input.pairs else { throw SchemaViolation(type: "model_type") }
+    try StatusUpdateEnvelope.payload.visit(pairs) { (field, pair) throws(SchemaViolation) in
+      guard let value = pair?.value else { return }
+      switch field.name {
+      case "uuid":
+        job = value.utf8.flatMap { JobID(utf8: $0) }
+        if job == nil { try takeUUID(field.schema.validate(SchemaInput(value))) }
+      case "status": status = value.bytes.map { JobStatus(utf8: $0) } ?? .unknown
+      case "metadata":
+        if value.isNull { return }
+        var json: [UInt8] = []
+        try field.schema.write(value, to: &json)
+        metadataJSON = json
+      default: try field.schema.check(value)
+      }
+    } other: { _ in
+    }
+  }
+
+  /// A payload that came as JSON and is valid.
+  init(_ payload: JSONValue) {
+    takeUUID(payload["uuid"] ?? .null)
+    status = JobStatus(name: payload["status"]?.stringValue ?? "")
+    if let metadata = payload["metadata"], !metadata.isNull { metadataJSON = metadata.text(.compact) }
+  }
+
+  private mutating func takeUUID(_ value: JSONValue) {
+    uuid = value.stringValue ?? ""
+    job = JobID(uuid)
+  }
+
+  func update(expecting expected: JobID?) throws(InvalidUpdate) -> StatusUpdate {
+    guard let job, expected == nil || expected == job else {
+      throw .wrongJob(uuid: job?.description ?? uuid)
+    }
+    return StatusUpdate(job: job, status: status, metadataJSON: metadataJSON)
   }
 }
 
@@ -117,8 +180,6 @@ public enum StatusUpdateFrame {
     do { payload = try Schema.model(StatusUpdateEnvelope.payload).validate(frame) } catch {
       throw .invalid(error)
     }
-    return try StatusUpdateEnvelope.update(payload, expecting: nil) { metadata, _ in
-      if case .null = metadata { nil } else { metadata.text(.compact) }
-    }
+    return try Payload(payload).update(expecting: nil)
   }
 }

@@ -10,6 +10,20 @@ import Testing
         == #""\"\\/\b\t\n\f\r\u000b\u001f\u007f\u0080\u00e9\u2028\ud83d\ude00""#)
   }
 
+  /// Eight bytes are looked at together: it must not matter where among them one is.
+  @Test func aByteIsEscapedWhereverItStands() {
+    func inner(_ text: String) -> String {
+      String(String(decoding: JSONValue.string(text).text(.compact), as: UTF8.self).dropFirst().dropLast())
+    }
+    for byte in UInt8(0)..<0x80 {
+      let character = String(Unicode.Scalar(byte))
+      for place in 0..<20 {
+        let (before, after) = (String(repeating: "ä", count: place), String(repeating: "b", count: 19 - place))
+        #expect(inner(before + character + after) == before + inner(character) + after)
+      }
+    }
+  }
+
   @Test func pythonSeparatesAndSortsByCodePoint() throws {
     let value = try parse(#"{"b":[1,2],"\ud83d\ude00":{},"a":[],"\uffff":{"z":1,"y":2}}"#)
     #expect(

@@ -52,15 +52,16 @@ enum Outcome: Equatable {
 
 /// What becomes of a message on the channel of the vectors' job.
 func outcome(of message: [UInt8]) -> Outcome {
-  guard let value = try? MessagePackValue.decode(message, limits: MessagePackLimits()) else {
-    return .notMessagePack
+  var outcome = Outcome.notMessagePack
+  try? MessagePackView.decode(message[...]) { message in
+    do throws(InvalidUpdate) {
+      let update = try StatusUpdateEnvelope.validate(message, expecting: EnvelopeVectorTests.job)
+      let frame = StatusUpdateFrame.encode(
+        job: update.job, status: update.status, metadataJSON: update.metadataJSON)
+      outcome = .update(frame: String(decoding: frame, as: UTF8.self), terminal: update.status.isTerminal)
+    } catch { outcome = .refused(error) }
   }
-  do {
-    let update = try StatusUpdateEnvelope.validate(value, expecting: EnvelopeVectorTests.job)
-    let frame = StatusUpdateFrame.encode(
-      job: update.job, status: update.status, metadataJSON: update.metadataJSON)
-    return .update(frame: String(decoding: frame, as: UTF8.self), terminal: update.status.isTerminal)
-  } catch { return .refused(error) }
+  return outcome
 }
 
 struct EnvelopeVector: Sendable, CustomTestStringConvertible {
