@@ -96,7 +96,7 @@ extension EndToEnd {
 
     @Test func aCheatReportGoesToTheHookUntilItExitsWithZero() throws {
       let script =
-        #"cat > "$HOME/report"; n=$(cat "$HOME/runs" 2>/dev/null || echo 0); n=$((n + 1)); "#
+        #"cat > "$HOME/report.$$"; mv "$HOME/report.$$" "$HOME/report"; n=$(cat "$HOME/runs" 2>/dev/null || echo 0); n=$((n + 1)); "#
         + #"echo $n > "$HOME/runs"; [ $n -ge 3 ]"#
       let report = try cheatReport()
       try onStage { settings in
