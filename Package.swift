@@ -193,7 +193,7 @@ let package = Package(
       dependencies: ["Decisions", "JSON", "Measurements", "Messages", "Platform", "Rehearsal", "Store"],
       path: "Benchmarks/Backlog", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
-      name: "RedisBenchmark", dependencies: ["Messages", "Platform", "Rehearsal"],
+      name: "RedisBenchmark", dependencies: ["Measurements", "Messages", "Platform", "Rehearsal"],
       path: "Benchmarks/Redis", swiftSettings: strict, linkerSettings: withFoundation),
     .executableTarget(
       name: "RestartBenchmark", dependencies: ["Measurements", "Messages", "Platform", "Rehearsal", "WorkerClient"],
@@ -231,7 +231,9 @@ let package = Package(
         "WorkerClient",
       ], path: "Benchmarks/Whole", swiftSettings: strict, linkerSettings: withFoundation),
 
-    .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/Support", swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["JSON", "MessagePack", "Messages", "StatusUpdates"], path: "Tests/Support",
+      swiftSettings: strict),
     .target(
       name: "Stage",
       dependencies: [

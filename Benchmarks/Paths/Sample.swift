@@ -31,25 +31,15 @@ enum Sample {
 
   /// The same as a worker sends it, in a frame with its length.
   static func workerFrame(_ status: JobStatus, job: JobID, id: Int64) -> [UInt8] {
-    var payload = [
-      MessagePackPair(.string("uuid"), .string(job.description)),
-      MessagePackPair(.string("status"), .string(status.name)),
-    ]
-    if status == .completed {
-      let response: MessagePackValue = .map([
-        MessagePackPair(.string("docker_process_stderr"), .string("")),
-        MessagePackPair(.string("docker_process_stdout"), .string(output)),
-      ])
-      payload.append(
-        MessagePackPair(.string("metadata"), .map([MessagePackPair(.string("miner_response"), response)])))
+    guard status == .completed else {
+      return WorkerUpdateFrame.encode(id: id, job: job, status: status.name, metadata: nil)
     }
-    var encoder = MessagePackEncoder()
-    encoder.value(
-      .map([
-        MessagePackPair(.string("id"), .int(id)), MessagePackPair(.string("type"), .string("job_status_update")),
-        MessagePackPair(.string("payload"), .map(payload)),
-      ]))
-    return encoder.framedBytes
+    let response: MessagePackValue = .map([
+      MessagePackPair(.string("docker_process_stderr"), .string("")),
+      MessagePackPair(.string("docker_process_stdout"), .string(output)),
+    ])
+    return WorkerUpdateFrame.encode(
+      id: id, job: job, status: status.name, metadata: .map([MessagePackPair(.string("miner_response"), response)]))
   }
 
   private static let output = String(repeating: "x", count: 200)

@@ -1,31 +1,9 @@
 import Glibc
+import Measurements
 import Platform
 import Rehearsal
 
-/// What a process has in memory, in KiB. Source: proc(5), /proc/PID/smaps_rollup.
-struct Memory {
-  /// All of its pages, those that it shares among them.
-  var resident: Int
-  /// Each page divided by the number of processes that have it.
-  var proportional: Int
-  /// Pages that it alone has and has written.
-  var own: Int
-  /// Pages that stand for no file.
-  var anonymous: Int
-
-  init(of pid: pid_t) throws {
-    let bytes = try Files.read("/proc/\(pid)/smaps_rollup", limit: 65_536)
-    var values: [String: Int] = [:]
-    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-      let words = line.split(separator: " ")
-      if words.count == 3, let value = Int(words[1]) { values[String(words[0])] = value }
-    }
-    guard let resident = values["Rss:"], let proportional = values["Pss:"], let own = values["Private_Dirty:"],
-      let anonymous = values["Anonymous:"]
-    else { throw RehearsalError("/proc/\(pid)/smaps_rollup does not hold what is looked for") }
-    (self.resident, self.proportional, self.own, self.anonymous) = (resident, proportional, own, anonymous)
-  }
-
+extension Memory {
   /// A line of the table: of each figure the median and the largest.
   static func line(_ name: String, _ all: [Memory]) -> String {
     func figure(_ key: (Memory) -> Int) -> String {

@@ -1,4 +1,5 @@
 import Glibc
+import Measurements
 import Messages
 import Platform
 import Rehearsal

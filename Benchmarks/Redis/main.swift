@@ -3,6 +3,7 @@
 //   hordelink-bench-redis [JOBS]        default 1000
 
 import Glibc
+import Measurements
 import Messages
 import Platform
 import Rehearsal

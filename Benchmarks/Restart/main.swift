@@ -122,9 +122,9 @@ print("to start /bin/true and see its end: \(figures(floor))")
 do {
   let start = try ListenerStart(programs: programs)
   defer { start.tearDown() }
-  let end = Clock.bootNanoseconds + 5_000_000_000
   var times: [Double] = []
-  while times.count < 100 || Clock.bootNanoseconds < end { times.append(try start.measure()) }
+  var repetitions = Repetitions(seconds: 5, atLeast: 100)
+  while repetitions.next() { times.append(try start.measure()) }
   report("a Listener, from its spawn to its being ready", "Listener, spawn to Ready", times)
 }
 

@@ -71,9 +71,9 @@ struct BareSender {
     var rates: [Double] = []
     var own: [Double] = []
     var sinks: [Double] = []
-    let end = Clock.bootNanoseconds + Int64(seconds * 1e9)
     var next = 0
-    while rates.count < 5 || Clock.bootNanoseconds < end {
+    var repetitions = Repetitions(seconds: seconds)
+    while repetitions.next() {
       let jobs = next..<next + 40_000
       next = jobs.upperBound
       let count = Double(jobs.count * Burst.statuses.count)

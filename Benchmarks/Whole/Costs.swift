@@ -1,6 +1,5 @@
 import JSON
 import Measurements
-import Platform
 
 /// The processor time that something took in each repetition, by who used it.
 struct Costs {
@@ -24,22 +23,5 @@ struct Costs {
     for (role, values) in values.sorted(by: { $0.key < $1.key }) where values.contains(where: { $0 > 0 }) {
       Figure(benchmark, subject, parameters, role.isEmpty ? name : "\(name), \(role)", "µs", values).print()
     }
-  }
-}
-
-/// A time for which something is repeated, at least so often.
-struct Repetitions {
-  private let end: Int64
-  private var left: Int
-
-  init(seconds: Double, atLeast fewest: Int = 5) {
-    end = Clock.bootNanoseconds + Int64(seconds * 1e9)
-    left = fewest
-  }
-
-  /// Whether there is to be another one.
-  mutating func next() -> Bool {
-    defer { left -= 1 }
-    return left > 0 || Clock.bootNanoseconds < end
   }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import JSON
 import Measurements
 import Messages
@@ -22,43 +21,25 @@ struct MemoryUse {
     _ = try subject.open(0..<jobs, try JobRequests())
     let processes = subject.processes
     try processes.waitUntilQuiet()
-    var found: [String: [[String: Double]]] = [:]
+    var found: [String: [Memory]] = [:]
     for (role, pid) in try processes.all() where role != "redis-server" {
-      found[role, default: []].append(try memory(of: pid))
+      found[role, default: []].append(try Memory(of: pid))
     }
     let parameters = subject.parameters + [JSONMember("jobs", .integer(jobs))]
-    func print(_ name: String, _ values: [Double]) {
-      Figure("memory", subject.name, parameters, name, "KiB", values).print()
+    func print(_ name: String, _ values: [Int]) {
+      Figure("memory", subject.name, parameters, name, "KiB", values.map(Double.init)).print()
     }
     for (role, values) in found.sorted(by: { $0.key < $1.key }) {
       let name =
         role == "listeners" ? "Listener, " : role == "peer" ? "" : role.prefix(1).uppercased() + role.dropFirst() + ", "
-      for (figure, lines) in figures {
-        print(name + figure, values.map { value in lines.reduce(0) { $0 + (value[$1] ?? 0) } })
-      }
+      for figure in figures { print(name + figure.name, values.map(figure.of)) }
     }
     if found["peer"] == nil {
-      print("all roles, resident", [found.values.joined().reduce(0) { $0 + ($1["Rss"] ?? 0) }])
+      print("all roles, resident", [found.values.joined().reduce(0) { $0 + $1.resident }])
     }
   }
 
-  private static let figures = [
-    ("resident", ["Rss"]), ("private", ["Private_Clean", "Private_Dirty"]), ("anonymous", ["Anonymous"]),
+  private static let figures: [(name: String, of: @Sendable (Memory) -> Int)] = [
+    ("resident", { $0.resident }), ("private", { $0.exclusive }), ("anonymous", { $0.anonymous }),
   ]
-
-  /// The lines of smaps_rollup, in KiB.
-  private static func memory(of pid: pid_t) throws -> [String: Double] {
-    let bytes = try Files.read("/proc/\(pid)/smaps_rollup", limit: 65_536)
-    var values: [String: Double] = [:]
-    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-      let words = line.split(separator: " ")
-      if words.count == 3, words[2] == "kB", let value = Double(words[1]) {
-        values[String(words[0].dropLast())] = value
-      }
-    }
-    guard values["Rss"] != nil else {
-      throw RehearsalError("/proc/\(pid)/smaps_rollup does not hold what is looked for")
-    }
-    return values
-  }
 }

@@ -6,7 +6,7 @@ import Platform
 
 /// The Listener's loop: turns what happens on its sockets into events and carries out what is decided.
 final class Loop {
-  private enum Token {
+  enum Token {
     static let control: UInt64 = 0
     static let listening: UInt64 = 1
     static let uplink: UInt64 = 2
@@ -15,32 +15,23 @@ final class Loop {
     static let firstWorker: UInt64 = 16
   }
 
-  /// Connections served at once; more wait in the backlog.
-  private static let connectionLimit = 256
-  /// What a worker may leave unread of its answers, in bytes.
-  private static let unreadAnswers = 1 << 20
-  /// How long nothing is accepted after a connection could not be, unless another one closes before.
-  private static let acceptRest = Duration.seconds(1)
-
-  private let settings: ListenerSettings
+  let settings: ListenerSettings
   private let generation: Generation
-  private let poller: Poller
+  let poller: Poller
   private let control: FrameConnection
-  private let listening: Descriptor
+  let listening: Descriptor
   private var uplink: FrameConnection?
-  private var workers = ByConnection<Worker>()
-  private var nextWorker = Token.firstWorker
+  var workers = ByConnection<Worker>()
+  var nextWorker = Token.firstWorker
   private var core: ListenerCore
   private let redis: RedisEar?
-  private var redisIsEmpty = true
-  private var bounds: ConnectionBounds
-  private var isStarving = false
-  private var draining = false
-  private var accepting = true
-  private var acceptAgainAt: Instant?
+  var redisIsEmpty = true
+  var bounds: ConnectionBounds
+  var isStarving = false
+  var draining = false
+  var accepting = true
+  var acceptAgainAt: Instant?
   private var droppedLines = 0
-  private var isReady = false
-  private var isWarm = false
   /// Whether something was written to Uplink since the last flush.
   private var uplinkIsWritten = false
   /// Workers that something was written to since the last flush.
@@ -67,7 +58,7 @@ final class Loop {
     try poller.watch(listening, token: Token.listening, read: true, write: false, isNew: true)
   }
 
-  private var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }
+  var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }
 
   /// Runs until the Listener's work is done; returns its exit code.
   func run() throws(SystemError) -> Int32 {
@@ -83,10 +74,6 @@ final class Loop {
     if let code = try serveControl(readable: false) { return code }
     while true {
       try flush()
-      if isReady, !isWarm {
-        isWarm = true
-        WarmUp.run(settings, generation: generation)
-      }
       for ready in try poller.wait(timeout: timeout) {
         let code =
           switch ready.token {
@@ -115,7 +102,7 @@ final class Loop {
     return Instant.earlier(ours, others).map { Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1)) }
   }
 
-  private func handle(_ event: ListenerCore.Event) throws(SystemError) -> Int32? {
+  func handle(_ event: ListenerCore.Event) throws(SystemError) -> Int32? {
     try carryOut(core.handle(event, at: now))
   }
 
@@ -127,8 +114,8 @@ final class Loop {
       case .connectUplink: if let code = try connectUplink() { return code }
       case .toUplink(let message): try send(message)
       case .toSupervisor(let message):
-        if message == .ready { isReady = true }
         if let code = try tell(message) { return code }
+        if message == .ready { WarmUp.run(settings, generation: generation) }
       case .answer(ListenerCore.redisConnection, let requestID, let answer):
         if let code = try settled(requestID, answer) { return code }
       case .answer(let id, let requestID, let answer):
@@ -173,7 +160,7 @@ final class Loop {
   }
 
   /// Returns the exit code when the Supervisor cannot be told.
-  private func tell(_ message: ListenerToSupervisor) throws(SystemError) -> Int32? {
+  func tell(_ message: ListenerToSupervisor) throws(SystemError) -> Int32? {
     Failpoint.reach("listener.finishing", when: message == .finished)
     do throws(FrameConnection.Failure) {
       if case .log = message {
@@ -297,154 +284,6 @@ final class Loop {
     return try handle(.uplinkLost)
   }
 
-  // MARK: Workers
-
-  /// The fact that the command has ended waits for everybody who has connected before it.
-  private var limit: Int { draining ? 4 * Self.connectionLimit : Self.connectionLimit }
-
-  private func acceptWorkers() throws(SystemError) -> Int32? {
-    while true {
-      guard workers.count < limit else {
-        guard let idle = bounds.idlest(at: now), let worker = workers[idle] else { break }
-        let text = "a silent connection gives way to another: \(workers.count) are open"
-        if let code = try tell(.log(.notice, text)) { return code }
-        if let code = try forget(worker) { return code }
-        continue
-      }
-      let accepted: Descriptor?
-      do throws(SystemError) {
-        accepted = try UnixSocket.accept(listening)
-      } catch {
-        guard error.isExhaustion else { throw error }
-        // It would be announced again at once.
-        acceptAgainAt = now + Self.acceptRest
-        try stopAccepting()
-        return try tell(.log(.error, "no worker's connection can be accepted: \(error); tried again in a second"))
-      }
-      guard let socket = accepted else { return nil }
-      guard try UnixSocket.isAllowed(UnixSocket.peer(of: socket), of: socket) else {
-        let text = "a connection of another user, outside of our group, is closed"
-        if let code = try tell(.log(.warning, text)) { return code }
-        continue
-      }
-      let worker = Worker(
-        id: ConnectionID(nextWorker),
-        connection: FrameConnection(
-          socket, limit: settings.maxFrameBytes, outgoingLimit: Self.unreadAnswers))
-      nextWorker += 1
-      workers[worker.id] = worker
-      bounds.opened(worker.id, at: now)
-      try watch(worker)
-      if let code = try handle(.workerConnected(worker.id)) { return code }
-    }
-    acceptAgainAt = bounds.nextIdle ?? now + ConnectionBounds.idleTime
-    try stopAccepting()
-    return nil
-  }
-
-  /// After a rest, or when a connection may have been silent for long enough to give way.
-  private func acceptAgain() throws(SystemError) -> Int32? {
-    acceptAgainAt = nil
-    guard !accepting else { return nil }
-    accepting = true
-    try poller.watch(listening, token: Token.listening, read: true, write: false)
-    return try acceptWorkers()
-  }
-
-  private func stopAccepting() throws(SystemError) {
-    accepting = false
-    try poller.watch(listening, token: Token.listening, read: false, write: false)
-  }
-
-  private func resumeAccepting() throws(SystemError) {
-    guard !accepting, workers.count < limit else { return }
-    accepting = true
-    acceptAgainAt = nil
-    try poller.watch(listening, token: Token.listening, read: true, write: false)
-  }
-
-  private func watch(_ worker: Worker) throws(SystemError) {
-    bounds.reads(worker.id, worker.isRead, at: now)
-    try worker.connection.watch(
-      in: poller, token: worker.id.number, read: worker.isRead,
-      write: worker.connection.wantsToWrite && !worker.isDeaf)
-  }
-
-  private func serveWorker(_ ready: Poller.Ready) throws(SystemError) -> Int32? {
-    guard let worker = workers[ConnectionID(ready.token)] else { return nil }
-    if ready.writable {
-      do throws(FrameConnection.Failure) {
-        try worker.connection.flush()
-      } catch {
-        worker.isDeaf = true
-      }
-      try watch(worker)
-    }
-    if worker.finishedReading { return ready.hungUp ? try forget(worker) : nil }
-    if !worker.isRead {
-      // Its end would be announced again and again until it is read from.
-      if ready.hungUp { worker.connection.unwatch(in: poller) }
-      return nil
-    }
-    if ready.readable || ready.hungUp {
-      if let code = try readOnce(worker) { return code }
-    }
-    // Nobody is left to hear an answer; what was sent before has been read, or waits paused until it is.
-    if ready.hungUp, worker.finishedReading, workers[ConnectionID(ready.token)] != nil { return try forget(worker) }
-    return nil
-  }
-
-  private func readOnce(_ worker: Worker) throws(SystemError) -> Int32? {
-    do {
-      worker.isEmpty = try !worker.connection.fill()
-    } catch {
-      return try forget(worker)
-    }
-    return try takeRequests(worker)
-  }
-
-  /// Hands over the whole frames that have been read, as long as the worker is not paused.
-  private func takeRequests(_ worker: Worker) throws(SystemError) -> Int32? {
-    var took = false
-    defer { bounds.heard(worker.id, unfinished: worker.connection.unfinishedBytes, isAnother: took, at: now) }
-    while !worker.paused, !worker.finishedReading, workers[worker.id] != nil {
-      let request: WorkerRequest?
-      do {
-        request = try worker.nextRequest(job: settings.job, limit: settings.maxFrameBytes)
-      } catch {
-        return try forget(worker)
-      }
-      guard let request else {
-        guard worker.connection.atEnd else { return nil }
-        worker.finishedReading = true
-        worker.isEmpty = true
-        try watch(worker)
-        return try handle(.workerAtEnd(worker.id))
-      }
-      if case .wrong(_, _, closes: true) = request.content {
-        worker.finishedReading = true
-        worker.isEmpty = true
-        try watch(worker)
-      }
-      took = true
-      bounds.asked(worker.id)
-      Failpoint.reach("listener.received")
-      if let code = try handle(.workerRequest(worker.id, request)) { return code }
-    }
-    return nil
-  }
-
-  private func forget(_ worker: Worker) throws(SystemError) -> Int32? {
-    try remove(worker.id)
-    return try handle(.workerClosed(worker.id))
-  }
-
-  private func remove(_ id: ConnectionID) throws(SystemError) {
-    workers[id] = nil
-    bounds.closed(id)
-    try resumeAccepting()
-  }
-
   // MARK: Redis
 
   private func tellRedis(_ event: RedisChannel.Event) throws(SystemError) -> Int32? {
@@ -483,46 +322,5 @@ final class Loop {
       if let code = try tell(.log(.notice, "an update that came through Redis is not taken: \(text)")) { return code }
     }
     return try tellRedis(.settled(UInt64(clamping: number)))
-  }
-
-  // MARK: Bounds
-
-  /// When frames that are not whole take all they may, only the foremost of their connections is read from.
-  private func balance() throws(SystemError) {
-    isStarving = bounds.isFull
-    let readable = workers.values.filter { !$0.paused && !$0.finishedReading }
-    let foremost = isStarving ? bounds.foremost(of: readable.map(\.id)) : nil
-    // Those that are paused as well: when they are resumed it may be that nobody looks here any more.
-    for worker in workers.values where !worker.finishedReading {
-      let starved = isStarving && worker.id != foremost && bounds.holdsPart(worker.id)
-      guard starved != worker.starved else { continue }
-      worker.starved = starved
-      try watch(worker)
-    }
-  }
-
-  private func endOverdueFrames() throws(SystemError) -> Int32? {
-    for id in bounds.overdue(at: now) {
-      guard let worker = workers[id] else { continue }
-      worker.finishedReading = true
-      worker.isEmpty = true
-      try watch(worker)
-      bounds.asked(id)
-      let text = "a frame is not whole \(ConnectionBounds.frameTime.wholeSeconds) s after its first byte"
-      let request = WorkerRequest(id: nil, content: .wrong(.malformed, text, closes: true))
-      if let code = try handle(.workerRequest(id, request)) { return code }
-    }
-    return nil
-  }
-
-  /// Reads everything that has been sent so far: the whole backlog, and each connection until nothing is left.
-  private func drain() throws(SystemError) -> Int32? {
-    if acceptAgainAt == nil, let code = try acceptWorkers() { return code }
-    for worker in workers.values where worker.isRead && !worker.isEmpty {
-      if let code = try readOnce(worker) { return code }
-    }
-    guard accepting, redisIsEmpty, workers.values.allSatisfy(\.isEmpty) else { return nil }
-    draining = false
-    return try handle(.drained)
   }
 }

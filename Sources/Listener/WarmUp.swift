@@ -16,7 +16,7 @@ enum WarmUp {
     var assembler = FrameAssembler(limit: settings.maxFrameBytes)
     assembler.append(frame(job))
     guard let body = try? assembler.next() else { return }
-    let request = Worker.request(body, id: .int(0), job: job, limit: settings.maxFrameBytes)
+    let request = WorkerRequest(body, job: job, limit: settings.maxFrameBytes)
     let events: [ListenerCore.Event] = [
       .uplinkConnected, .fromUplink(.welcome(ended: false)), .workerConnected(worker), .workerRequest(worker, request),
       .fromUplink(.stored(SequenceNumber(1))), .workerClosed(worker),
@@ -40,17 +40,8 @@ enum WarmUp {
       MessagePackPair(.string("docker_process_stdout"), .string("")),
       MessagePackPair(.string("docker_process_stderr"), .string("")),
     ])
-    let payload: [MessagePackPair] = [
-      MessagePackPair(.string("uuid"), .string(job.description)),
-      MessagePackPair(.string("status"), .string(JobStatus.accepted.name)),
-      MessagePackPair(.string("metadata"), .map([MessagePackPair(.string("miner_response"), output)])),
-    ]
-    var encoder = MessagePackEncoder()
-    encoder.value(
-      .map([
-        MessagePackPair(.string("id"), .int(0)), MessagePackPair(.string("type"), .string("job_status_update")),
-        MessagePackPair(.string("payload"), .map(payload)),
-      ]))
-    return encoder.framedBytes
+    return WorkerUpdateFrame.encode(
+      id: 0, job: job, status: JobStatus.accepted.name,
+      metadata: .map([MessagePackPair(.string("miner_response"), output)]))
   }
 }

@@ -84,20 +84,6 @@ public enum StatusUpdateEnvelope {
     if update.metadataJSON == nil { update.metadataJSON = StatusMetadata.text(ofNullFor: update.status) }
     return update
   }
-
-  /// The same for a message that was not sent.
-  public static func validate(_ message: MessagePackValue, expecting job: JobID?) throws(InvalidUpdate) -> StatusUpdate
-  {
-    var encoder = MessagePackEncoder()
-    encoder.value(message)
-    var result = Result<StatusUpdate, InvalidUpdate>.failure(.invalid(SchemaViolation(type: "not_message_pack")))
-    try? MessagePackView.decode(encoder.bytes[...]) { view in
-      do throws(InvalidUpdate) { result = .success(try validate(view, expecting: job)) } catch {
-        result = .failure(error)
-      }
-    }
-    return try result.get()
-  }
 }
 
 /// What a payload says, field by field.

@@ -191,10 +191,10 @@ final class Runtime {
   func storeSaid(_ result: Result<[StoreThread.Outcome], StoreError>) {
     switch result {
     case .success(let outcomes):
-      if outcomes.contains(where: { if case .committed = $0 { true } else { false } }) { post(.transacted) }
       for outcome in outcomes {
         switch outcome {
         case .committed(let what): post(.committed(what))
+        case .transacted: post(.transacted)
         case .loaded(let entries, let more): post(.loaded(entries, more: more))
         case .loadedForHook(let entries, let more): post(.loadedForHook(entries, more: more))
         case .bodyLoaded(let job, let body): post(.bodyLoaded(job, body))

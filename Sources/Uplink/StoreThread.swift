@@ -45,6 +45,8 @@ final class StoreThread: Sendable {
   /// What it found, or did.
   enum Outcome: Sendable {
     case committed(UplinkCore.AfterCommit)
+    /// What was told before this since the last one of it was one transaction.
+    case transacted
     case loaded([OutboxEntry], more: Bool)
     case loadedForHook([OutboxEntry], more: Bool)
     case bodyLoaded(JobID, [UInt8]?)
@@ -129,7 +131,7 @@ final class StoreThread: Sendable {
     }
     Failpoint.reach("uplink.stored", when: requests.contains(where: \.storesUpdate))
     Failpoint.reach("uplink.retired", when: requests.contains(where: \.retires))
-    return outcomes
+    return outcomes + [.transacted]
   }
 
   private static func carryOut(

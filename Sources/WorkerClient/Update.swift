@@ -73,23 +73,7 @@ extension WorkerClient.Update {
   ///
   /// - Throws: `Failure.tooLarge`.
   public func frame(id: Int64, job: JobID) throws(WorkerClient.Failure) -> [UInt8] {
-    var encoder = MessagePackEncoder()
-    encoder.map(count: 3)
-    encoder.string("id")
-    encoder.int(id)
-    encoder.string("type")
-    encoder.string("job_status_update")
-    encoder.string("payload")
-    encoder.map(count: metadata == nil ? 2 : 3)
-    encoder.string("uuid")
-    encoder.string(job.description)
-    encoder.string("status")
-    encoder.string(status)
-    if let metadata {
-      encoder.string("metadata")
-      encoder.value(metadata)
-    }
-    let frame = encoder.framedBytes
+    let frame = WorkerUpdateFrame.encode(id: id, job: job, status: status, metadata: metadata)
     guard frame.count - 4 <= WorkerClient.longestFrame else {
       throw .tooLarge(bytes: frame.count - 4, limit: WorkerClient.longestFrame)
     }

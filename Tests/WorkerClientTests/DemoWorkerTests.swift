@@ -3,6 +3,7 @@ import MessagePack
 import Messages
 import Platform
 import StatusUpdates
+import TestSupport
 import Testing
 import WorkerClient
 

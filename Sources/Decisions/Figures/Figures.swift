@@ -35,7 +35,7 @@ public struct Figures: Sendable, Equatable {
   public var attemptsFailed = 0
   /// As the Supervisor counts them, from its own start on.
   public var restarts = ChildRestarts()
-  /// Transactions of the record in which something was committed, each with one sync of the disk.
+  /// Transactions in which the record was written, each with one sync of the disk.
   public var transactions = 0
   /// From asking for a commit until it is durable.
   public var commitTime = Histogram(

@@ -55,7 +55,7 @@ public struct UplinkCore: Sendable {
     case lost(reason: String, connection: UInt64)
     /// The commit that this belonged to is durable. Commits and loads are told in the order they were asked for.
     case committed(AfterCommit)
-    /// A transaction of the record is over, with everything that is told of it next.
+    /// A transaction of the record is durable; what it committed was told before.
     case transacted
     case loaded([OutboxEntry], more: Bool)
     case loadedForHook([OutboxEntry], more: Bool)
@@ -250,6 +250,7 @@ public struct UplinkCore: Sendable {
   var drainUntil: Instant?
   var earliestDeadline: Instant?
   var lastTold: UplinkState?
+  /// When what is being handled was told: from when a commit's time counts.
   var turnBeganAt: Instant
   var actions: [Action] = []
 
