@@ -309,6 +309,12 @@ let package = Package(
         "WorkerClient",
       ], path: "Tests/Faults/Tests", swiftSettings: strict),
     .testTarget(
+      name: "HostileTests",
+      dependencies: [
+        "TestSupport", "Facilitator", "Identity", "JSON", "MessagePack", "Messages", "Platform", "Redis", "Rehearsal",
+        "Stage", "WorkerClient",
+      ], path: "Tests/Hostile", swiftSettings: strict),
+    .testTarget(
       name: "SystemdTests",
       dependencies: [
         "TestSupport", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "WorkerClient",
