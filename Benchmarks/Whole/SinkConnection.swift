@@ -1,12 +1,11 @@
 import Glibc
-import JSON
 import Platform
 import Rehearsal
 
 /// One client of the sink: its opening handshake, its frames, and its answers, which leave in one write for each read.
 final class SinkConnection {
   /// The answer to what is accepted. Source: PROTOCOL.md, The facilitator's WebSocket.
-  static let answer = ServerFrame.text(Array(#"{"status":"success","errors":[]}"#.utf8))
+  static let answer = ServerWebSocket.text(Array(#"{"status":"success","errors":[]}"#.utf8))
   private static let manyAnswers = Array(repeatElement(answer, count: 2048).joined())
 
   let token: UInt64
@@ -48,7 +47,7 @@ final class SinkConnection {
     let time = Clock.bootNanoseconds
     if !isUpgraded {
       guard let request = frames.request() else { return true }
-      try send(try Self.upgrade(request), poller)
+      try send(try ServerWebSocket.response(to: request), poller)
       isUpgraded = true
     }
     var answers = 0
@@ -58,11 +57,11 @@ final class SinkConnection {
       case 0x1: if try take(head, time) { answers += 1 }
       case 0x8:
         try answer(&answers, poller)
-        try send(ServerFrame.close(Array(head.prefix(2))), poller)
+        try send(ServerWebSocket.close(Array(head.prefix(2))), poller)
         isOpen = false
       case 0x9:
         try answer(&answers, poller)
-        try send(ServerFrame.pong(Array(head)), poller)
+        try send(ServerWebSocket.pong(Array(head)), poller)
       case 0xa: break
       default: throw RehearsalError("a frame with the opcode \(opcode); the sink takes texts")
       }
@@ -77,18 +76,5 @@ final class SinkConnection {
       try send(Array(Self.manyAnswers[..<bytes]), poller)
       count -= bytes / Self.answer.count
     }
-  }
-
-  /// The response to an opening handshake. Source: RFC 6455, section 4.2.2.
-  private static func upgrade(_ request: [UInt8]) throws -> [UInt8] {
-    let lines = String(decoding: request, as: UTF8.self).split(separator: "\r\n")
-    let name = "sec-websocket-key:"
-    guard let line = lines.first(where: { $0.lowercased().hasPrefix(name) }),
-      let key = line.dropFirst(name.count).split(separator: " ").first
-    else { throw RehearsalError("a client of the sink asks for no WebSocket") }
-    let accept = Base64.encode(SHA1.hash(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)))
-    return Array(
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: \(accept)\r\n\r\n"
-        .utf8)
   }
 }

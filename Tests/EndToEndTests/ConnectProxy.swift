@@ -5,45 +5,6 @@ import Rehearsal
 import Stage
 import Synchronization
 
-/// A TCP socket that listens at 127.0.0.1. What connects to it waits: nobody accepts it unless told to.
-final class SilentServer: Sendable {
-  let port: Int
-  private let socket: Mutex<Descriptor?>
-
-  init() throws {
-    let socket = Descriptor(owning: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        bind(socket.number, address, length) == 0 && listen(socket.number, 16) == 0
-          && getsockname(socket.number, address, &length) == 0
-      }
-    }
-    guard result else { throw SystemError("listen", "127.0.0.1") }
-    port = Int(UInt16(bigEndian: address.sin_port))
-    self.socket = Mutex(socket)
-  }
-
-  /// Accepts the next connection; nil when the server is closed.
-  func accept() -> Descriptor? {
-    guard let socket = socket.withLock({ $0 }) else { return nil }
-    let number = Glibc.accept(socket.number, nil, nil)
-    return number < 0 ? nil : Descriptor(owning: number)
-  }
-
-  /// Ends what waits, and frees the port.
-  func close() {
-    socket.withLock { socket in
-      // Wakes up whoever accepts.
-      if let socket { shutdown(socket.number, Int32(SHUT_RDWR)) }
-      socket = nil
-    }
-  }
-}
-
 /// A proxy that opens tunnels by CONNECT to whoever gives the right user and password.
 final class ConnectProxy: Sendable {
   private let server: SilentServer

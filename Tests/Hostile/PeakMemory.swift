@@ -26,6 +26,11 @@ extension Rehearsal {
   /// - Parameter attack: names what the peaks were reached under.
   func expectPeakMemoryWithinBounds(_ attack: String) throws {
     var peaks: [String] = []
+    if let supervisor {
+      let peak = try PeakMemory.of(Int(supervisor.pid))
+      peaks.append("supervisor \(peak >> 20) MiB")
+      #expect(peak <= PeakMemory.bound, "supervisor under \(attack)")
+    }
     for child in try report()?.children ?? [] where child.name != "command" && child.pid > 0 {
       let isListener = child.name.hasSuffix("listener")
       let peak = try PeakMemory.of(child.pid)
