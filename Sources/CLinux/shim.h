@@ -26,6 +26,7 @@ extern int prctl(int option, ...);
 static inline int ambient_capability(unsigned long operation, unsigned long capability) {
   return prctl(47 /* PR_CAP_AMBIENT */, operation, capability, 0UL, 0UL);
 }
+static inline int set_dumpable(unsigned long on) { return prctl(4 /* PR_SET_DUMPABLE */, on, 0UL, 0UL, 0UL); }
 enum { AMBIENT_RAISE = 2, AMBIENT_CLEAR_ALL = 4 };
 enum { CAPABILITY_SETGID = 6, CAPABILITY_SETUID = 7 };
 // posix_spawn(3), glibc 2.34 and later

@@ -1,35 +1,23 @@
 import Identity
-import JSON
 
 /// A Bittensor hotkey file: JSON with the key's parts, most of them optional. Source: PROTOCOL.md, Keys.
 public enum HotkeyFile {
   /// The largest file that is looked at, in bytes. A real one has about 500.
   public static let sizeLimit = 65_536
 
-  /// The key in a hotkey file.
+  /// The key in a hotkey file, whose text is nowhere else in this process and is wiped afterwards.
   ///
   /// Fields of other names are passed over, and null counts as absent.
-  /// - Throws: `IdentityError` for an encrypted file or one whose key cannot be used, `JSONError` for a file that is
-  ///   not JSON, `Unusable` for JSON of another shape. None of them carries a secret.
-  public static func hotkey(in contents: [UInt8]) throws -> Hotkey {
-    if let form = EncryptedKeyfile(contents: contents) { throw IdentityError.fileEncrypted(form) }
-    let value = try JSONValue.parse(contents, limits: JSONLimits(bytes: sizeLimit))
-    guard case .object = value else { throw Unusable.notAnObject }
-    func text(_ name: String) throws(Unusable) -> String? {
-      switch value[name] {
-      case nil, .null: return nil
-      case .string(let text): return text
-      default: throw .notAString(field: name)
-      }
+  /// - Parameter read: writes the file into memory of `sizeLimit` bytes and returns how many it has.
+  /// - Throws: `IdentityError` for an encrypted file or one whose key cannot be used, `Unusable` for one that is not JSON
+  ///   of that shape, and what `read` throws. None of ours carries a secret.
+  public static func hotkey(_ read: (UnsafeMutableRawBufferPointer) throws -> Int) throws -> Hotkey {
+    try Sodium.withSecretMemory(count: sizeLimit) { memory in
+      let count = try read(UnsafeMutableRawBufferPointer(memory))
+      let contents = UnsafeMutableBufferPointer(rebasing: memory[..<count])
+      if let form = EncryptedKeyfile(contents: contents) { throw IdentityError.fileEncrypted(form) }
+      return try Hotkey(HotkeyFileReader.fields(in: contents))
     }
-    var fields = HotkeyFields()
-    fields.accountId = try text("accountId")
-    fields.publicKey = try text("publicKey")
-    fields.privateKey = try text("privateKey")
-    fields.secretPhrase = try text("secretPhrase")
-    fields.secretSeed = try text("secretSeed")
-    fields.ss58Address = try text("ss58Address")
-    return try Hotkey(fields)
   }
 
   /// What to tell the operator when others than the file's owner and group may read, write or run it, with the command
@@ -53,13 +41,18 @@ public enum HotkeyFile {
     return "the hotkey file \(path) is open to every user of this machine; run: chmod o-rwx \(quoted)"
   }
 
-  /// JSON that is no hotkey file.
+  /// Not JSON, or JSON that is no hotkey file.
   public enum Unusable: Error, Hashable, CustomStringConvertible {
+    /// `offset` is that of the first byte that does not fit, or of a string that is not UTF-8, counted from 0.
+    case notJSON(offset: Int)
+    case fieldTwice(String)
     case notAnObject
     case notAString(field: String)
 
     public var description: String {
       switch self {
+      case .notJSON(let offset): "the file is not JSON at byte \(offset); give a Bittensor hotkey file"
+      case .fieldTwice(let field): "the field \(field) is there twice; take out the one that is not the validator's"
       case .notAnObject: "the file's JSON is not an object; give a Bittensor hotkey file"
       case .notAString(let field): "the field \(field) is not a string; give a Bittensor hotkey file"
       }

@@ -55,7 +55,7 @@ extension SecretKey {
   ///
   /// - Throws: what ``derived(_:)`` throws.
   public static func development(_ path: String) throws(IdentityError) -> SecretKey {
-    try SecretKey(phrase: developmentPhrase).derived(path)
+    try SecretKey(phrase: developmentPhrase.utf8).derived(path)
   }
 
   /// The key at the end of a derivation path: `//name` for a hard step, `/name` for a soft one.

@@ -31,37 +31,41 @@ public enum Hex {
   public static func decode(
     _ text: String, named what: String = "the text", prefix: Prefix = .optional
   ) throws(IdentityError) -> [UInt8] {
-    var digits = text.utf8[...]
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.utf8.count / 2)
+    try decode(text.utf8, named: what, prefix: prefix) { bytes.append($0) }
+    return bytes
+  }
+
+  /// Gives the bytes that a text spells to `take`, one after the other, and keeps none: a secret stays where it is put.
+  static func decode(
+    _ text: some Collection<UInt8>, named what: String, prefix: Prefix = .optional, _ take: (UInt8) -> Void
+  ) throws(IdentityError) {
+    var digits = text[...]
     let hasPrefix = digits.starts(with: "0x".utf8)
     switch prefix {
     case .required where !hasPrefix, .forbidden where hasPrefix: throw .notHexadecimal(what: what)
     default: if hasPrefix { digits = digits.dropFirst(2) }
     }
     guard digits.count.isMultiple(of: 2) else { throw .notHexadecimal(what: what) }
-    var bytes: [UInt8] = []
-    // Reserved so that the bytes never move: a caller that wipes them wipes the only copy.
-    bytes.reserveCapacity(digits.count / 2)
     var high: UInt8?
     for character in digits {
-      guard let value = value(character) else {
-        wipe(&bytes)
-        throw .notHexadecimal(what: what)
-      }
+      guard let value = value(character) else { throw .notHexadecimal(what: what) }
       if let first = high {
-        bytes.append(first << 4 | value)
+        take(first << 4 | value)
         high = nil
       } else {
         high = value
       }
     }
-    return bytes
   }
 
   private static func digit(_ value: UInt8) -> UInt8 {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
   }
 
-  private static func value(_ digit: UInt8) -> UInt8? {
+  /// The value of a digit in either case, or nil.
+  public static func value(_ digit: UInt8) -> UInt8? {
     switch digit {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
     case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10

@@ -25,43 +25,39 @@ public enum EncryptedKeyfile: String, Sendable, CaseIterable {
 
 /// The fields of a hotkey file that matter, as its JSON object has them; absent and null are the same.
 ///
-/// Half of them are secrets, so printing or reflecting shows only which fields are there. The strings themselves
-/// cannot be wiped: hold this no longer than it takes to make a ``Hotkey``.
-public struct HotkeyFields: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  /// `accountId`, the public key once more; not looked at.
-  public var accountId: String?
-  /// `publicKey` in hexadecimal; not looked at.
-  public var publicKey: String?
-  /// `privateKey`: 64 bytes in hexadecimal, with or without `0x`.
-  public var privateKey: String?
-  /// `secretPhrase`: a BIP-39 phrase.
-  public var secretPhrase: String?
-  /// `secretSeed`: 32 bytes in hexadecimal, with or without `0x`; Bittensor also takes the 64 of a private key.
-  public var secretSeed: String?
-  /// `ss58Address`: the address with prefix 42.
-  public var ss58Address: String?
+/// They are lent: each lies in the memory of whoever read the file, and is valid as long as that is. Most are secrets, so
+/// printing or reflecting shows only which fields are there.
+public struct HotkeyFields: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// The fields' names in the file. What the public ones hold is not looked at.
+  public enum Name: String, CaseIterable {
+    /// The public key once more.
+    case accountId
+    /// The public key in hexadecimal.
+    case publicKey
+    /// 64 bytes in hexadecimal, with or without `0x`.
+    case privateKey
+    /// A BIP-39 phrase.
+    case secretPhrase
+    /// 32 bytes in hexadecimal, with or without `0x`; Bittensor also takes the 64 of a private key.
+    case secretSeed
+    /// The address with prefix 42.
+    case ss58Address
+  }
 
-  /// Takes the fields that a file has.
-  public init(
-    accountId: String? = nil, publicKey: String? = nil, privateKey: String? = nil,
-    secretPhrase: String? = nil,
-    secretSeed: String? = nil, ss58Address: String? = nil
-  ) {
-    self.accountId = accountId
-    self.publicKey = publicKey
-    self.privateKey = privateKey
-    self.secretPhrase = secretPhrase
-    self.secretSeed = secretSeed
-    self.ss58Address = ss58Address
+  private var values: [Name: UnsafeBufferPointer<UInt8>] = [:]
+
+  /// None of them.
+  public init() {}
+
+  /// A field's text in UTF-8.
+  public subscript(name: Name) -> UnsafeBufferPointer<UInt8>? {
+    get { values[name] }
+    set { values[name] = newValue }
   }
 
   /// The names of the fields that are there.
   public var description: String {
-    let fields = [
-      ("accountId", accountId), ("publicKey", publicKey), ("privateKey", privateKey),
-      ("secretPhrase", secretPhrase), ("secretSeed", secretSeed), ("ss58Address", ss58Address),
-    ]
-    return "HotkeyFields with \(fields.filter { $0.1 != nil }.map(\.0).joined(separator: ", "))"
+    "HotkeyFields with \(values.keys.map(\.rawValue).sorted().joined(separator: ", "))"
   }
 
   /// The names of the fields that are there.
@@ -94,17 +90,20 @@ public struct Hotkey: Sendable, CustomStringConvertible {
   ///
   /// - Throws: what that field's fault is, or ``IdentityError/fileWithoutKey`` when there is none of the four.
   public init(_ fields: HotkeyFields) throws(IdentityError) {
-    if let phrase = fields.secretPhrase {
+    if let phrase = fields[.secretPhrase] {
       self.init(try SecretKey(phrase: phrase))
-    } else if let seed = fields.secretSeed {
+    } else if let seed = fields[.secretSeed] {
       self.init(
         try Self.secretKey(hex: seed, named: "secretSeed") { bytes throws(IdentityError) in
           try bytes.count == SecretKey.privateKeyCount ? SecretKey(privateKey: bytes) : SecretKey(seed: bytes)
         })
-    } else if let privateKey = fields.privateKey {
-      self.init(try Self.secretKey(hex: privateKey, named: "privateKey", SecretKey.init(privateKey:)))
-    } else if let address = fields.ss58Address {
-      self.init(publicKey: try PublicKey(ss58: address), secretKey: nil)
+    } else if let privateKey = fields[.privateKey] {
+      self.init(
+        try Self.secretKey(hex: privateKey, named: "privateKey") { bytes throws(IdentityError) in
+          try SecretKey(privateKey: bytes)
+        })
+    } else if let address = fields[.ss58Address] {
+      self.init(publicKey: try PublicKey(ss58: String(decoding: address, as: UTF8.self)), secretKey: nil)
     } else {
       throw .fileWithoutKey
     }
@@ -126,11 +125,18 @@ public struct Hotkey: Sendable, CustomStringConvertible {
     return try secretKey.sign(message)
   }
 
+  /// Makes a key of what hexadecimal text spells, in memory that is wiped.
   private static func secretKey(
-    hex: String, named name: String, _ make: ([UInt8]) throws(IdentityError) -> SecretKey
+    hex: UnsafeBufferPointer<UInt8>, named name: String,
+    _ make: (UnsafeBufferPointer<UInt8>) throws(IdentityError) -> SecretKey
   ) throws(IdentityError) -> SecretKey {
-    var bytes = try Hex.decode(hex, named: name)
-    defer { wipe(&bytes) }
-    return try make(bytes)
+    try withWipedScratch(hex.count / 2) { scratch throws(IdentityError) in
+      var count = 0
+      try Hex.decode(hex, named: name) { byte in
+        scratch[count] = byte
+        count += 1
+      }
+      return try make(UnsafeBufferPointer(start: scratch, count: count))
+    }
   }
 }

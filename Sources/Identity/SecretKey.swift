@@ -28,36 +28,43 @@ public final class SecretKey: Sendable, CustomStringConvertible, CustomReflectab
 
   /// Makes the key of a 32-byte seed, or mini-secret, expanded as Substrate does it: schnorrkel's Ed25519 mode.
   ///
-  /// The caller's array stays the caller's to wipe.
+  /// The caller's memory stays the caller's to wipe.
   /// - Throws: ``IdentityError/wrongLength(what:expected:actual:)``, ``IdentityError/sodiumFailed(call:)``.
-  public convenience init(seed: [UInt8]) throws(IdentityError) {
+  public convenience init(seed: some Collection<UInt8>) throws(IdentityError) {
     guard seed.count == Self.seedCount else {
       throw .wrongLength(what: "the seed", expected: Self.seedCount, actual: seed.count)
     }
-    try self.init { secret in Self.expand(seed: seed, into: secret) }
+    try self.init { secret in
+      withWipedScratch(Self.seedCount) { copy in
+        for (index, byte) in seed.enumerated() { copy[index] = byte }
+        Self.expand(seed: copy, into: secret)
+      }
+    }
   }
 
   /// Takes a 64-byte private key as schnorrkel writes it: the scalar, reduced and not multiplied by the cofactor, and
   /// the nonce.
   ///
-  /// The caller's array stays the caller's to wipe.
+  /// The caller's memory stays the caller's to wipe.
   /// - Throws: ``IdentityError/wrongLength(what:expected:actual:)``, ``IdentityError/privateKeyInvalid``,
   ///   ``IdentityError/sodiumFailed(call:)``.
-  public convenience init(privateKey: [UInt8]) throws(IdentityError) {
+  public convenience init(privateKey: some Collection<UInt8>) throws(IdentityError) {
     guard privateKey.count == Self.privateKeyCount else {
       throw .wrongLength(what: "the private key", expected: Self.privateKeyCount, actual: privateKey.count)
     }
-    try self.init { secret in secret.update(from: privateKey, count: Self.privateKeyCount) }
+    try self.init { secret in
+      for (index, byte) in privateKey.enumerated() { secret[index] = byte }
+    }
   }
 
   /// Makes the key of an English BIP-39 phrase, the way Substrate does it (PROTOCOL.md, "Keys").
   ///
   /// - Parameters:
-  ///   - phrase: 12, 15, 18, 21 or 24 lower-case words with white space between them.
+  ///   - phrase: 12, 15, 18, 21 or 24 lower-case words with white space between them, in UTF-8.
   ///   - password: the phrase's password, empty for none.
   /// - Throws: ``IdentityError/phraseWordCount(words:)``, ``IdentityError/phraseWordUnknown(position:)``,
   ///   ``IdentityError/phraseChecksum``, ``IdentityError/sodiumFailed(call:)``.
-  public convenience init(phrase: String, password: String = "") throws(IdentityError) {
+  public convenience init(phrase: some Sequence<UInt8>, password: String = "") throws(IdentityError) {
     try self.init { secret throws(IdentityError) in
       try Phrase.withSeed(of: phrase, password: password) { seed in Self.expand(seed: seed, into: secret) }
     }

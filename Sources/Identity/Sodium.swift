@@ -13,6 +13,27 @@ public enum Sodium {
     // 1 means "already started", by another library of this process.
     guard status >= 0 else { throw .sodiumFailed(call: "sodium_init") }
   }
+
+  /// Lends `count` zero bytes of guarded memory to `body`, for secrets that do not outlive it. Whatever happens, they are
+  /// wiped, and so is what the calls under `body` have left on the stack.
+  ///
+  /// - Throws: ``IdentityError/sodiumFailed(call:)``, and what `body` throws.
+  public static func withSecretMemory<Result>(
+    count: Int, _ body: (UnsafeMutableBufferPointer<UInt8>) throws -> Result
+  ) throws -> Result {
+    try start()
+    guard let memory = sodium_malloc(count) else { throw IdentityError.sodiumFailed(call: "sodium_malloc") }
+    defer {
+      sodium_free(memory)
+      sodium_stackzero(stackCount)
+    }
+    let bytes = UnsafeMutableBufferPointer(start: memory.bindMemory(to: UInt8.self, capacity: count), count: count)
+    bytes.initialize(repeating: 0)
+    return try body(bytes)
+  }
+
+  /// More than the calls under anything here take, in bytes.
+  private static let stackCount = 64 << 10
 }
 
 /// Bytes of a long-lived secret: between guard pages, read-only, wiped and returned when the last owner lets go.
@@ -62,12 +83,4 @@ func withWipedScratch<Result, Failure: Error>(
     scratch.deallocate()
   }
   return try body(scratch)
-}
-
-/// Overwrites `secret` with zeros; in place, when the caller holds the only reference to it.
-func wipe(_ secret: inout [UInt8]) {
-  secret.withUnsafeMutableBytes { bytes in
-    // The base address is nil exactly when there is nothing to wipe.
-    if let base = bytes.baseAddress { sodium_memzero(base, bytes.count) }
-  }
 }

@@ -18,6 +18,26 @@ public enum Files {
     return content
   }
 
+  /// Reads the whole of a small file into memory of the caller's, and nowhere else: for a secret.
+  ///
+  /// - Parameter memory: a file that does not fit is an error (EFBIG).
+  /// - Returns: how many bytes the file has.
+  public static func read(_ path: String, into memory: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+    let file = Descriptor(owning: try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) })
+    var count = 0
+    while true {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: memory[count...])
+      // Where the memory is full, a byte more shows whether the file is.
+      var one: UInt8 = 0
+      let read = try check("read", path) {
+        rest.isEmpty ? Glibc.read(file.number, &one, 1) : Glibc.read(file.number, rest.baseAddress, rest.count)
+      }
+      if read == 0 { return count }
+      guard !rest.isEmpty else { throw SystemError("read", path, code: tooLarge) }
+      count += read
+    }
+  }
+
   /// The permission bits of what is at that path, symbolic links followed.
   public static func mode(_ path: String) throws(SystemError) -> mode_t {
     var status = stat()

@@ -70,7 +70,7 @@ enum ConfigurationCheck {
     var problems: [Problem] = []
     let file = configuration.identity.hotkeyFile
     do {
-      let hotkey = try HotkeyFile.hotkey(in: Files.read(file, limit: HotkeyFile.sizeLimit))
+      let hotkey = try HotkeyFile.hotkey { try Files.read(file, into: $0) }
       if !hotkey.canSign {
         problems.append(
           configuration.problem(

@@ -202,7 +202,7 @@ final class Runtime {
 
   /// What a child of ours needs of our environment: nothing that speaks for the service itself.
   private var childEnvironment: [String] {
-    var names = ["PATH", "LANG", "TZ", "JOURNAL_STREAM"]
+    var names = ["PATH", "LANG", "TZ", "JOURNAL_STREAM", Dumpable.variable]
     #if DEBUG
       names.append(Failpoint.variable)
     #endif

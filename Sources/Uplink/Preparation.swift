@@ -46,7 +46,7 @@ func hotkey(_ settings: UplinkSettings) throws(CannotStart) -> Hotkey {
   }
   let hotkey: Hotkey
   do {
-    hotkey = try HotkeyFile.hotkey(in: Files.read(settings.hotkeyFile, limit: HotkeyFile.sizeLimit))
+    hotkey = try HotkeyFile.hotkey { try Files.read(settings.hotkeyFile, into: $0) }
   } catch let error as SystemError {
     throw wrong("\(error); the service's user must be able to read it")
   } catch {

@@ -14,6 +14,8 @@ import Store
 enum Program {
   static func run() throws -> Int32 {
     signal(SIGPIPE, SIG_IGN)
+    // Before there is a key in it.
+    try Dumpable.off()
     // The record is nobody else's to read, and SQLite makes its files itself.
     umask(0o077)
     let settings: UplinkSettings

@@ -12,7 +12,14 @@ import Testing
   private static let seed = "37dc08ec78b06499f0460e5ec619ae07eb319f1d332ad8b8d741c657269a8ab1"
   private static let address = "5DyzX6hd4nx2jQtdLzDGrCYar7D4LQqhKAUNc5hrDvqBSVLN"
 
-  private func hotkey(_ text: String) throws -> Hotkey { try HotkeyFile.hotkey(in: Array(text.utf8)) }
+  private func hotkey(_ text: String) throws -> Hotkey { try hotkey(Array(text.utf8)) }
+
+  private func hotkey(_ bytes: [UInt8]) throws -> Hotkey {
+    try HotkeyFile.hotkey { memory in
+      memory.copyBytes(from: bytes)
+      return bytes.count
+    }
+  }
 
   /// The two entries that the original refuses and hordelink reads: a file with a field that the original does not
   /// know, such as `cryptoType`, which newer tools write.
@@ -69,12 +76,23 @@ import Testing
     #expect(throws: error) { try hotkey(file) }
   }
 
-  @Test func hugeFilesAreRefused() {
-    let padding = String(repeating: " ", count: HotkeyFile.sizeLimit)
-    #expect(throws: JSONError(offset: HotkeyFile.sizeLimit, reason: .tooLarge(limit: HotkeyFile.sizeLimit))) {
-      try hotkey("{\"secretSeed\": \"\(Self.seed)\"}" + padding)
+  @Test func fieldThatIsThereTwiceIsRefused() throws {
+    for first in ["\"\(Self.seed)\"", "\"\""] {
+      #expect(throws: HotkeyFile.Unusable.fieldTwice("secretSeed")) {
+        try hotkey("{\"secretSeed\": \(first), \"secret\\u0053eed\": \"\(Self.seed)\"}")
+      }
     }
-    #expect(throws: JSONError.self) { try hotkey(String(repeating: "[", count: 10_000)) }
+    // In another object it is another field.
+    #expect(throws: Never.self) { try hotkey("{\"a\": {\"secretSeed\": 1}, \"secretSeed\": \"\(Self.seed)\"}") }
+  }
+
+  @Test func escapesAreRead() throws {
+    let escaped = Self.phrase.utf8.map { "\\u00" + Hex.encode([$0]) }.joined()
+    #expect(try hotkey("{\"secretPhr\\u0061se\": \"\(escaped)\"}").publicKey.ss58 == Self.address)
+  }
+
+  @Test func hugeFilesAreRefused() {
+    #expect(throws: HotkeyFile.Unusable.notJSON(offset: 128)) { try hotkey(String(repeating: "[", count: 10_000)) }
     // Within the limit a field may still be far too long.
     let long = String(repeating: "5", count: 60_000)
     for (field, error) in [
@@ -87,14 +105,32 @@ import Testing
     }
   }
 
+  /// It reads the JSON that the JSON parser reads, and finds the same text in it.
+  private func compare(_ file: [UInt8], _ shown: String) {
+    guard EncryptedKeyfile(contents: file) == nil else { return }
+    let value = try? JSONValue.parse(file, limits: JSONLimits(bytes: HotkeyFile.sizeLimit))
+    do {
+      let key = try hotkey(file)
+      #expect(value != nil, "\(shown)")
+      if let address = value?["ss58Address"]?.stringValue, !key.canSign {
+        #expect(key.publicKey.ss58 == address, "\(shown)")
+      }
+    } catch HotkeyFile.Unusable.notJSON {
+      #expect(value == nil, "\(shown)")
+    } catch {
+      #expect(value != nil, "\(shown)")
+    }
+  }
+
   /// What is read can be used, and what is refused says why, without a secret.
   private func exercise(_ file: [UInt8], _ seed: UInt64) {
     let shown = "seed \(seed): \(text(file))"
+    compare(file, shown)
     do {
-      let hotkey = try HotkeyFile.hotkey(in: file)
+      let hotkey = try hotkey(file)
       #expect(hotkey.publicKey.bytes.count == 32, "\(shown)")
     } catch {
-      #expect(error is IdentityError || error is JSONError || error is HotkeyFile.Unusable, "\(shown)")
+      #expect(error is IdentityError || error is HotkeyFile.Unusable, "\(shown)")
       let words = "\(error)"
       #expect(words.contains(":") || words.contains(";"), "\(shown)")
       #expect(!words.contains(Self.seed.prefix(16)) && !words.contains("chicken"), "\(shown)")

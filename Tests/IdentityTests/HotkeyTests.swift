@@ -15,11 +15,15 @@ struct HotkeyTests {
     if let form = EncryptedKeyfile(contents: text.utf8) { throw IdentityError.fileEncrypted(form) }
     let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
     let fields = try #require(object as? [String: Any])
-    return try Hotkey(
-      HotkeyFields(
-        accountId: fields["accountId"] as? String, publicKey: fields["publicKey"] as? String,
-        privateKey: fields["privateKey"] as? String, secretPhrase: fields["secretPhrase"] as? String,
-        secretSeed: fields["secretSeed"] as? String, ss58Address: fields["ss58Address"] as? String))
+    return try hotkey(
+      Dictionary(
+        uniqueKeysWithValues: HotkeyFields.Name.allCases.compactMap { name in
+          (fields[name.rawValue] as? String).map { (name, $0) }
+        }))
+  }
+
+  private func hotkey(_ fields: [HotkeyFields.Name: String]) throws -> Hotkey {
+    try withFields(fields) { try Hotkey($0) }
   }
 
   /// Fields that nobody knows are passed over, where the original refuses those that are not strings.
@@ -73,30 +77,30 @@ struct HotkeyTests {
   @Test("The phrase comes first, then the seed, the private key and the address")
   func order() throws {
     for fields in [
-      HotkeyFields(secretPhrase: Self.phrase, secretSeed: Self.otherSeed),
-      HotkeyFields(privateKey: Self.otherSeed, secretSeed: Self.seed),
-      HotkeyFields(privateKey: String(Self.privateKey.dropFirst(2)), ss58Address: "abc"),
-      HotkeyFields(publicKey: "zz", secretSeed: Self.privateKey),
-      HotkeyFields(accountId: "zz", ss58Address: Self.address),
-    ] {
-      #expect(try Hotkey(fields).publicKey.ss58 == Self.address)
+      [.secretPhrase: Self.phrase, .secretSeed: Self.otherSeed],
+      [.privateKey: Self.otherSeed, .secretSeed: Self.seed],
+      [.privateKey: String(Self.privateKey.dropFirst(2)), .ss58Address: "abc"],
+      [.publicKey: "zz", .secretSeed: Self.privateKey],
+      [.accountId: "zz", .ss58Address: Self.address],
+    ] as [[HotkeyFields.Name: String]] {
+      #expect(try hotkey(fields).publicKey.ss58 == Self.address)
     }
   }
 
   @Test("A field that cannot be used is an error, even with another one that could be")
   func badFields() {
     for (fields, error) in [
-      (HotkeyFields(), IdentityError.fileWithoutKey),
-      (HotkeyFields(accountId: Self.seed, publicKey: Self.seed), .fileWithoutKey),
-      (HotkeyFields(secretPhrase: "", secretSeed: Self.seed), .phraseWordCount(words: 0)),
-      (HotkeyFields(secretSeed: "0xzz"), .notHexadecimal(what: "secretSeed")),
-      (HotkeyFields(secretSeed: ""), .wrongLength(what: "the seed", expected: 32, actual: 0)),
-      (HotkeyFields(privateKey: "x"), .notHexadecimal(what: "privateKey")),
-      (HotkeyFields(privateKey: Self.seed), .wrongLength(what: "the private key", expected: 64, actual: 32)),
-      (HotkeyFields(privateKey: String(repeating: "f", count: 128)), .privateKeyInvalid),
-      (HotkeyFields(ss58Address: "abc"), .addressLength),
-    ] {
-      #expect(throws: error) { try Hotkey(fields) }
+      ([:], .fileWithoutKey),
+      ([.accountId: Self.seed, .publicKey: Self.seed], .fileWithoutKey),
+      ([.secretPhrase: "", .secretSeed: Self.seed], .phraseWordCount(words: 0)),
+      ([.secretSeed: "0xzz"], .notHexadecimal(what: "secretSeed")),
+      ([.secretSeed: ""], .wrongLength(what: "the seed", expected: 32, actual: 0)),
+      ([.privateKey: "x"], .notHexadecimal(what: "privateKey")),
+      ([.privateKey: Self.seed], .wrongLength(what: "the private key", expected: 64, actual: 32)),
+      ([.privateKey: String(repeating: "f", count: 128)], .privateKeyInvalid),
+      ([.ss58Address: "abc"], .addressLength),
+    ] as [([HotkeyFields.Name: String], IdentityError)] {
+      #expect(throws: error) { try hotkey(fields) }
     }
   }
 

@@ -72,7 +72,7 @@ struct RandomTextTests {
         default: (0..<12).map { _ in words.randomElement(using: &random) ?? "" }.joined(separator: " ")
         }
       do {
-        let count = try Phrase.withEntropy(of: text) { $1 }
+        let count = try Phrase.withEntropy(of: text.utf8) { $1 }
         #expect(count >= 16 && count <= 32, "seed \(seed): \(text)")
         counts.read += 1
       } catch {
@@ -92,9 +92,9 @@ struct RandomTextTests {
   func hugeTexts() {
     let huge = String(repeating: "z", count: 4 << 20)
     #expect(throws: IdentityError.addressLength) { try PublicKey(ss58: huge) }
-    #expect(throws: IdentityError.phraseWordCount(words: 1)) { try SecretKey(phrase: huge) }
+    #expect(throws: IdentityError.phraseWordCount(words: 1)) { try SecretKey(phrase: huge.utf8) }
     #expect(throws: IdentityError.phraseWordCount(words: 25)) {
-      try SecretKey(phrase: String(repeating: "zoo ", count: 1 << 20))
+      try SecretKey(phrase: String(repeating: "zoo ", count: 1 << 20).utf8)
     }
     #expect(throws: IdentityError.notHexadecimal(what: "the public key")) { try PublicKey(hex: huge) }
     #expect(throws: IdentityError.derivationPathInvalid) { try SecretKey.development("//" + huge) }

@@ -20,14 +20,14 @@ struct SecretKeyTests {
   @Test("From a phrase to its entropy, seed, private key, public key and address")
   func keys() throws {
     for entry in try Vectors.load("keys.json", as: Entry.self) {
-      let entropy = try Phrase.withEntropy(of: entry.mnemonic) { hex($0, $1) }
+      let entropy = try Phrase.withEntropy(of: entry.mnemonic.utf8) { hex($0, $1) }
       #expect(entropy == entry.entropy)
-      let seed = try Phrase.withSeed(of: entry.mnemonic, password: "") { hex($0, 32) }
+      let seed = try Phrase.withSeed(of: entry.mnemonic.utf8, password: "") { hex($0, 32) }
       #expect(seed == entry.miniSecretSeed)
 
       let privateKey = try Hex.decode(entry.sr25519Private64SchnorrkelBytes)
       for key in try [
-        SecretKey(phrase: entry.mnemonic), SecretKey(seed: Hex.decode(entry.miniSecretSeed)),
+        SecretKey(phrase: entry.mnemonic.utf8), SecretKey(seed: Hex.decode(entry.miniSecretSeed)),
         SecretKey(privateKey: privateKey),
       ] {
         #expect(key.withBytes { hex($0, 64) } == entry.sr25519Private64SchnorrkelBytes)
@@ -92,10 +92,13 @@ struct SecretKeyTests {
 
   @Test("White space between words does not matter, a password does")
   func spelling() throws {
-    let key = try SecretKey(phrase: Self.phrase).publicKey
-    let spaced = "  " + Self.phrase.split(separator: " ").joined(separator: " \n\t") + "\n"
-    #expect(try SecretKey(phrase: spaced).publicKey == key)
-    #expect(try SecretKey(phrase: Self.phrase, password: "x").publicKey != key)
+    let key = try SecretKey(phrase: Self.phrase.utf8).publicKey
+    // U+3000 stands between the words of a Japanese phrase, and in what is copied from one.
+    for space in [" \n\t", "\u{3000}", "\u{A0}"] {
+      let spaced = "  " + Self.phrase.split(separator: " ").joined(separator: space) + "\n"
+      #expect(try SecretKey(phrase: spaced.utf8).publicKey == key)
+    }
+    #expect(try SecretKey(phrase: Self.phrase.utf8, password: "x").publicKey != key)
   }
 
   @Test("Wrong phrases are refused, by what is wrong with them")
@@ -107,9 +110,12 @@ struct SecretKeyTests {
       (String(repeating: "abandon ", count: 100_000), .phraseWordCount(words: 25)),
       (Self.phrase.replacing("ugly", with: "uglie"), .phraseWordUnknown(position: 3)),
       (Self.phrase.uppercased(), .phraseWordUnknown(position: 1)),
+      (Self.phrase.replacing("key", with: "k\u{65}\u{301}y"), .phraseWordUnknown(position: 4)),
+      (Self.phrase.replacing("key", with: "aaaaaaaaakey"), .phraseWordUnknown(position: 4)),
+      (Self.phrase.replacing("key", with: "\0key"), .phraseWordUnknown(position: 4)),
       (Self.phrase.replacing("veteran", with: "zoo"), .phraseChecksum),
     ] {
-      #expect(throws: error) { try SecretKey(phrase: phrase) }
+      #expect(throws: error) { try SecretKey(phrase: phrase.utf8) }
     }
   }
 
@@ -136,9 +142,12 @@ struct SecretKeyTests {
     var dumped = ""
     dump(Hotkey(key), to: &dumped)
     dump(key, to: &dumped)
-    let fields = HotkeyFields(privateKey: privateKey, secretPhrase: Self.phrase, secretSeed: seed)
-    dump(fields, to: &dumped)
-    let printed = "\(key) \(String(reflecting: key)) \(fields) \(String(reflecting: fields)) \(dumped)"
+    var printed = "\(key) \(String(reflecting: key))"
+    withFields([.privateKey: privateKey, .secretPhrase: Self.phrase, .secretSeed: seed]) { fields in
+      dump(fields, to: &dumped)
+      printed += "\(fields) \(String(reflecting: fields)) \(dumped)"
+    }
+    #expect(printed.contains("HotkeyFields with privateKey, secretPhrase, secretSeed"))
     #expect(printed.contains(key.publicKey.ss58))
     for secret in [seed, privateKey, String(privateKey.prefix(16)), "chicken"] {
       #expect(!printed.contains(secret))

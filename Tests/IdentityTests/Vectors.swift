@@ -50,3 +50,19 @@ struct KeyAnswer: Decodable {
   let ss58: String
   let canSign: Bool?
 }
+
+/// Lends these texts as a file's fields.
+func withFields<Result>(
+  _ texts: [HotkeyFields.Name: String], _ body: (HotkeyFields) throws -> Result
+) rethrows -> Result {
+  var fields = HotkeyFields()
+  var copies: [UnsafeMutableBufferPointer<UInt8>] = []
+  defer { for copy in copies { copy.deallocate() } }
+  for (name, text) in texts {
+    let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: text.utf8.count)
+    _ = copy.initialize(from: text.utf8)
+    copies.append(copy)
+    fields[name] = UnsafeBufferPointer(copy)
+  }
+  return try body(fields)
+}

@@ -11,6 +11,21 @@ extension Files {
 }
 
 @Suite struct FilesTests {
+  @Test func aFileIsReadIntoMemoryOfTheCallersWhereItFits() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("f")
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 4, alignment: 1)
+    defer { memory.deallocate() }
+    for text in ["", "abc", "abcd"] {
+      try Files.write(path, text)
+      let count = try Files.read(path, into: memory)
+      #expect(Array(memory[..<count]) == Array(text.utf8))
+    }
+    try Files.write(path, "abcde")
+    #expect(refusal { () throws(SystemError) in try Files.read(path, into: memory) }?.code == Files.tooLarge)
+    #expect(refusal { () throws(SystemError) in try Files.read(directory.file("none"), into: memory) }?.code == ENOENT)
+  }
+
   @Test func theSecondHolderIsToldTheFirst() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("lock")
