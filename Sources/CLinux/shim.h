@@ -26,6 +26,25 @@ extern int prctl(int option, ...);
 static inline int ambient_capability(unsigned long operation, unsigned long capability) {
   return prctl(47 /* PR_CAP_AMBIENT */, operation, capability, 0UL, 0UL);
 }
+// landlock(7), which glibc has no functions for
+#include <linux/landlock.h>
+#include <sys/syscall.h>
+extern long syscall(long number, ...);
+static inline int landlock_version(void) {
+  return (int)syscall(SYS_landlock_create_ruleset, (void *)0, 0UL, LANDLOCK_CREATE_RULESET_VERSION);
+}
+static inline int landlock_ruleset(unsigned long long handled) {
+  struct landlock_ruleset_attr rules = {.handled_access_fs = handled};
+  return (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0U);
+}
+static inline int landlock_allow(int rules, unsigned long long access, int place) {
+  struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = place};
+  return (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0U);
+}
+static inline int landlock_restrict(int rules) { return (int)syscall(SYS_landlock_restrict_self, rules, 0U); }
+static inline int no_new_privileges(void) { return prctl(39 /* PR_GET_NO_NEW_PRIVS */, 0UL, 0UL, 0UL, 0UL); }
+// open(2), which has this only with _GNU_SOURCE
+enum { OPEN_PATH = 010000000 };
 static inline int set_dumpable(unsigned long on) { return prctl(4 /* PR_SET_DUMPABLE */, on, 0UL, 0UL, 0UL); }
 enum { AMBIENT_RAISE = 2, AMBIENT_CLEAR_ALL = 4 };
 enum { CAPABILITY_SETGID = 6, CAPABILITY_SETUID = 7 };

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// A process to be made, and everything it gets: nothing is inherited but what is named here.
-public struct SpawnRequest {
+public struct SpawnRequest: Sendable {
   /// Path of the program; no search.
   public var executable: String
   public var arguments: [String]
@@ -21,6 +21,8 @@ public struct SpawnRequest {
   public var workingDirectory: String?
   /// Its soft limit of open descriptors (getrlimit(2)); nil: ours.
   public var descriptorLimit: UInt64?
+  /// It and its children cannot read this file, as `Landlock` has it, where `canHideFiles`.
+  public var hiddenFile: String?
   /// It becomes another user, and gets the capabilities for that, if they were cleared with `AmbientCapabilities`.
   public var changesUser = false
 
@@ -30,9 +32,30 @@ public struct SpawnRequest {
     self.environment = environment
   }
 
+  /// Whether this process may hide files from those that it starts.
+  public static var canHideFiles: Bool { Landlock.isUsable }
+
   /// Makes the process by posix_spawn, signal mask and dispositions as at the start of a session.
   /// - Returns: its pid; it is the caller's to reap.
   public func spawn() throws(SystemError) -> pid_t {
+    guard let hiddenFile, Self.canHideFiles else { return try spawnFromHere() }
+    // What is hidden stays so for the thread, which therefore ends with this.
+    let results = Mailbox<Result<pid_t, SystemError>>()
+    try BackgroundThread.start {
+      results.put(
+        Result { () throws(SystemError) in
+          try Landlock.hide(hiddenFile)
+          return try spawnFromHere()
+        })
+      results.close()
+    }
+    guard let result = results.takeAll()?.elements.first else {
+      throw SystemError("posix_spawn", executable, code: EIO)
+    }
+    return try result.get()
+  }
+
+  private func spawnFromHere() throws(SystemError) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
     try failing("posix_spawn_file_actions_init") { posix_spawn_file_actions_init(&actions) }

@@ -13,6 +13,7 @@ struct CommandLine {
   private let environment: [String]
   private let descriptorLimit: UInt64
   private let changesUser: Bool
+  private let hiddenFile: String?
 
   /// Where programs are looked for when the service itself was given no PATH.
   private static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,12 +23,15 @@ struct CommandLine {
   ///   - dispatch: says as whom commands run and which variables are passed on.
   ///   - own: the service's environment.
   ///   - descriptorLimit: its soft limit of open descriptors.
+  ///   - hiddenFile: what the command must not read.
   ///
   /// - Throws: when the user cannot be looked up: a command never runs as another than it was meant to.
-  init(_ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String], descriptorLimit: UInt64)
-    throws(SystemError)
-  {
+  init(
+    _ command: [String], _ dispatch: Configuration.Dispatch, own: [String: String], descriptorLimit: UInt64,
+    hiddenFile: String?
+  ) throws(SystemError) {
     self.descriptorLimit = descriptorLimit
+    self.hiddenFile = hiddenFile
     var variables = [
       "PATH": own["PATH"] ?? Self.defaultPath, "HOME": own["HOME"] ?? "/", "LANG": own["LANG"] ?? "C.UTF-8",
     ]
@@ -55,6 +59,7 @@ struct CommandLine {
     request.newSession = true
     request.descriptorLimit = descriptorLimit
     request.changesUser = changesUser
+    request.hiddenFile = hiddenFile
     return request
   }
 }

@@ -2,6 +2,7 @@ import Configuration
 import Facilitator
 import Glibc
 import Identity
+import Messages
 import Platform
 
 extension Configuration {
@@ -9,6 +10,18 @@ extension Configuration {
   fileprivate var holdsPassword: Bool {
     [channel.redisURL, dispatch.brokerURL, dispatch.resultURL].contains { $0?.password != nil }
       || facilitator.proxy?.credentials != nil && lines["facilitator.proxy"] != nil
+  }
+}
+
+extension Configuration {
+  /// The file that commands must not read although they run as the service's user, to whom systemd gives the credential.
+  /// nil where it is no credential, whose place a person chose, or where commands have a user of their own.
+  var hiddenFile: String? { identity.isCredential && dispatch.user == nil ? identity.hotkeyFile : nil }
+
+  /// Whether commands could read the hotkey.
+  fileprivate var showsHotkey: Bool {
+    let hasCommands = dispatch.kind == .command || Messages.Hook.allCases.contains { hooks[$0]?.command != nil }
+    return hasCommands && dispatch.user == nil && (hiddenFile == nil || !SpawnRequest.canHideFiles)
   }
 }
 
@@ -115,6 +128,11 @@ enum ConfigurationCheck {
       remarks.append(
         "the jobs' commands run as the service's own user and are trusted like the service itself; "
           + "set [dispatch] user to change that")
+    }
+    if configuration.showsHotkey {
+      remarks.append(
+        "commands can read the hotkey, since they run as the service's own user: give it as the unit's credential "
+          + "(on Linux 5.13 or later with Landlock, under NoNewPrivileges=yes), or set [dispatch] user")
     }
     if !configuration.jobs.verifySignatures {
       remarks.append("verify_signatures = false: anybody the facilitator lets through can run jobs here")

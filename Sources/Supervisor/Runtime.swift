@@ -135,12 +135,14 @@ final class Runtime {
     init(_ configuration: Configuration, environment: [String: String], descriptorLimit: UInt64) throws(SystemError) {
       self.configuration = configuration
       commandLine = try CommandLine(
-        configuration.dispatch.command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
+        configuration.dispatch.command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit,
+        hiddenFile: configuration.hiddenFile)
       var lines: [Hook: CommandLine] = [:]
       for hook in Hook.allCases {
         guard let command = configuration.hooks[hook]?.command else { continue }
         lines[hook] = try CommandLine(
-          command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit)
+          command, configuration.dispatch, own: environment, descriptorLimit: descriptorLimit,
+          hiddenFile: configuration.hiddenFile)
       }
       hookLines = lines
     }

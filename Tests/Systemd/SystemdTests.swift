@@ -283,6 +283,40 @@ extension SystemdTests {
       }
     }
 
+    /// The credential is a file of the service's user, which is the commands' too.
+    @Test func aCommandReadsNeitherTheHotkeyNorUplinksMemory() throws {
+      let script = """
+        #!/bin/sh
+        cat /run/credentials/hordelink.service/hotkey && echo the hotkey is read
+        for process in /proc/[0-9]*; do
+          case $(cat $process/comm) in hordelink-uplin*)
+            echo uplink is seen
+            head -c 1 $process/environ && echo uplink is read
+          esac
+        done
+        cat /etc/hostname /usr/bin/env >/dev/null && ls / /run >/dev/null && echo the rest is read
+        mkdir /tmp/$$ && touch /tmp/$$.file && mv /tmp/$$.file /tmp/$$ && echo files are moved
+        exec sleep 600
+        """
+      try Service.with(
+        settings: ["dispatch": "command = [\"/etc/look-around\"]\nstop_seconds = 5"], started: false
+      ) { service in
+        try service.machine.write(script + "\n", to: "/etc/look-around", mode: 0o755)
+        defer { _ = try? service.machine.run("rm", "/etc/look-around") }
+        try service.start()
+        let job = try service.startJob()
+        var said: [String] = []
+        try service.machine.until("the command has looked around") {
+          said = try service.journal("JOB_UUID=\(job)").compactMap { $0["MESSAGE"]?.stringValue }
+          return said.contains("files are moved")
+        }
+        #expect(said.contains("uplink is seen") && said.contains("the rest is read"), "\(said)")
+        #expect(!said.contains("the hotkey is read") && !said.contains("uplink is read"), "\(said)")
+        let remarks = try service.journal("_SYSTEMD_UNIT=hordelink.service").compactMap { $0["MESSAGE"]?.stringValue }
+        #expect(!remarks.contains { $0.hasPrefix("commands can read the hotkey") })
+      }
+    }
+
     /// systemd hands its sockets over under the soft limit, and would start nothing ever again.
     @Test func theSocketsThatAreKeptFitTheLimitOfDescriptors() throws {
       try Service.with(started: false) { service in
