@@ -24,7 +24,7 @@ fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordel
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
 .PHONY: build test demo demo-celery bench bench-check bench-signatures bench-backlog bench-restart bench-redis simulate \
-  faults install uninstall deb test-python lint format setup clean
+  faults fuzz sanitize install uninstall deb test-python lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -78,6 +78,20 @@ KILLS ?= 1000
 faults: setup
 	$(SWIFT) build
 	.build/debug/hordelink-faults --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+# libFuzzer with the address sanitizer over every parser and every core, MINUTES in all; a crash is an exit code of 1 and
+# the input's path. KEEP=1 makes the smallest part of what is covered the corpus in Tests/Fuzz. Takes a build of its own.
+MINUTES ?= 15
+KEEP ?=
+fuzz: setup
+	script/fuzz $(MINUTES) $(if $(KEEP),--keep)
+
+# The end-to-end tests under the address and under the thread sanitizer, each with a build of its own: some 15 minutes for
+# the builds and 20 for the tests on two cores. ONLY_TESTS= chooses others.
+ONLY_TESTS ?= EndToEndTests
+sanitize: setup
+	script/sanitize address "$(ONLY_TESTS)"
+	script/sanitize thread "$(ONLY_TESTS)"
 
 # What workers wait when a process is killed, and how often an idle service wakes up, docs/benchmarks/restart.md.
 bench-restart: build
@@ -149,4 +163,4 @@ deb: build
 	script/make-deb
 
 clean:
-	rm -rf .build
+	rm -rf .build .build-fuzz .build-address .build-thread

@@ -6,27 +6,37 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeat
 /// For what is linked into the Listener: a section for each function, so that the linker can order them.
 let ordered: [SwiftSetting] = strict + [.unsafeFlags(["-Xfrontend", "-function-sections"])]
 
+/// Whether `make sanitize` builds. A sanitizer takes the place of functions of the C library, which must be a shared one
+/// and must find them in the program.
+let isSanitized = Context.environment["HORDELINK_SANITIZED"] != nil
+let sanitized: [LinkerSetting] = [.unsafeFlags(["-use-ld=lld", "-Xlinker", "--export-dynamic"])]
+
 /// Swift's runtime is linked into every program: an installed one needs Debian's own libraries and nothing else.
-let withRuntime: [LinkerSetting] = [
-  .unsafeFlags(["-static-stdlib", "-use-ld=lld", "-lswiftSynchronization"])
-]
+let withRuntime: [LinkerSetting] =
+  isSanitized
+  ? sanitized : [.unsafeFlags(["-static-stdlib", "-use-ld=lld", "-lswiftSynchronization"])]
 
 /// The same for programs with command lines: ArgumentParser and TOMLKit bring Foundation, whose parts an object file
 /// that was compiled without -static-stdlib does not name.
 let withFoundation: [LinkerSetting] =
-  withRuntime + [
+  isSanitized
+  ? sanitized
+  : withRuntime + [
     .unsafeFlags(["-lCoreFoundation", "-l_FoundationCollections", "-l_FoundationCShims", "-l_FoundationICU"])
   ]
 
 /// A Listener is static, and what it runs lies side by side in it: docs/decisions/0001-static-listener.md.
-let staticProgram: [LinkerSetting] = [
-  .unsafeFlags([
-    "-static-executable", "-use-ld=lld", "-Xlinker", "--gc-sections",
-    "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/Listener/functions.order",
-    "-Xlinker", "--no-warn-symbol-ordering",
-    "-Xlinker", "--script=\(Context.packageDirectory)/Sources/Listener/sections.ld",
-  ])
-]
+let staticProgram: [LinkerSetting] =
+  isSanitized
+  ? sanitized
+  : [
+    .unsafeFlags([
+      "-static-executable", "-use-ld=lld", "-Xlinker", "--gc-sections",
+      "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/Listener/functions.order",
+      "-Xlinker", "--no-warn-symbol-ordering",
+      "-Xlinker", "--script=\(Context.packageDirectory)/Sources/Listener/sections.ld",
+    ])
+  ]
 
 let package = Package(
   name: "hordelink",
@@ -319,9 +329,28 @@ let package = Package(
       dependencies: [
         "TestSupport", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "WorkerClient",
       ], path: "Tests/Systemd", swiftSettings: strict),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "CSQLite", "Configuration", "Decisions", "Facilitator", "Identity", "JSON", "MessagePack", "Messages", "Redis",
+        "RedisReading", "StatusUpdates", "Store",
+      ], path: "Tests/Fuzz/Targets", swiftSettings: strict),
+    .testTarget(
+      name: "FuzzTests", dependencies: ["Fuzzing", "TestSupport"], path: "Tests/Fuzz/Tests", swiftSettings: strict),
     .testTarget(
       name: "SimulationTests", dependencies: ["TestSupport", "Simulation"], swiftSettings: strict),
     .testTarget(
       name: "StoreTests", dependencies: ["CSQLite", "Decisions", "Messages", "Store"], swiftSettings: strict),
   ]
 )
+
+// libFuzzer's own program, which takes a build with sanitizers: script/fuzz.
+if Context.environment["HORDELINK_FUZZ"] != nil {
+  package.products.append(.executable(name: "hordelink-fuzz", targets: ["FuzzProgram"]))
+  package.targets += [
+    .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+    .executableTarget(
+      name: "FuzzProgram", dependencies: ["CFuzzer", "Fuzzing"], path: "Tests/Fuzz/Program", swiftSettings: strict,
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]),
+  ]
+}

@@ -20,8 +20,8 @@ enum Phrase {
 
     mutating func append(_ scalar: Unicode.Scalar) {
       letters = letters << 8 | UInt64(scalar.value)
-      // Beyond ASCII it cannot be in the list, whatever its number.
-      count += scalar.isASCII ? 1 : 9
+      // Beyond ASCII it cannot be in the list, whatever its number, nor with zeros in front of it.
+      count += 1...0x7F ~= scalar.value ? 1 : 9
     }
 
     /// Its number in the list.

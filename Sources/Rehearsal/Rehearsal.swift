@@ -163,10 +163,17 @@ public final class Rehearsal {
     var request = SpawnRequest(
       executable: program, arguments: [program, "--config", configurationFile],
       environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=\(folder)", "LANG=C.UTF-8"]
-        + (settings.failpoints ? ["HORDELINK_FAILPOINTS=\(folder)/failpoints"] : []) + settings.environment)
+        + (settings.failpoints ? ["HORDELINK_FAILPOINTS=\(folder)/failpoints"] : []) + Self.sanitizerOptions
+        + settings.environment)
     request.standardOutput = logFile
     request.standardError = logFile
     supervisor = try RunningProcess(pid: try request.spawn())
+  }
+
+  /// Of the tests' own environment, for `make sanitize`.
+  private static var sanitizerOptions: [String] {
+    let own = ProcessTable.environment
+    return ["ASAN_OPTIONS", "TSAN_OPTIONS"].compactMap { name in own[name].map { "\(name)=\($0)" } }
   }
 
   /// Waits until the service is connected to the facilitator.

@@ -206,7 +206,8 @@ final class Runtime {
   private var childEnvironment: [String] {
     var names = ["PATH", "LANG", "TZ", "JOURNAL_STREAM", Dumpable.variable]
     #if DEBUG
-      names.append(Failpoint.variable)
+      // `make sanitize` has sanitizers write their reports to files.
+      names += [Failpoint.variable, "ASAN_OPTIONS", "TSAN_OPTIONS"]
     #endif
     let inherited = names.compactMap { name in environment[name].map { "\(name)=\($0)" } }
     return inherited + ["SWIFT_BACKTRACE=\(environment["SWIFT_BACKTRACE"] ?? Self.noBacktrace)"]

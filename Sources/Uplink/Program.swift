@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import Platform
 import Store
+import Synchronization
 
 /// The program from its first message to its exit code.
 enum Program {
@@ -36,7 +37,7 @@ enum Program {
     defer { journal.flush() }
     let logger = Logger(label: "uplink")
     do {
-      let key = try hotkey(settings)
+      let (key, trusted) = try keys(settings)
       if let mode = try? Files.mode(settings.hotkeyFile),
         let warning = HotkeyFile.warning(path: settings.hotkeyFile, mode: mode)
       {
@@ -50,7 +51,7 @@ enum Program {
           metadata: ["MESSAGE_ID": "\(JournalEvent.signaturesNotVerified.rawValue)"])
       }
       return try withExtendedLifetime(lock) {
-        try serve(settings, generation, key, trustedSigners(settings, key), facilitator, logger)
+        try serve(settings, generation, key, trusted, facilitator, logger)
       }
     } catch let problem as CannotStart {
       Journal.lastWords("hordelink-uplink: \(problem.text)")
@@ -58,9 +59,14 @@ enum Program {
     }
   }
 
+  private static func keys(_ settings: UplinkSettings) throws(CannotStart) -> (HandedOver<Hotkey>, TrustedSigners) {
+    let key = try hotkey(settings)
+    return (HandedOver(key), trustedSigners(settings, key))
+  }
+
   /// Opens the record, and serves until the Supervisor or an error ends it.
   private static func serve(
-    _ settings: UplinkSettings, _ generation: Generation, _ hotkey: Hotkey, _ trusted: TrustedSigners,
+    _ settings: UplinkSettings, _ generation: Generation, _ hotkey: HandedOver<Hotkey>, _ trusted: TrustedSigners,
     _ address: FacilitatorAddress, _ logger: Logger
   ) throws -> Int32 {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -76,6 +82,7 @@ enum Program {
       directory: settings.stateDirectory, bootID: bootID,
       opened: { stored in
         loop.execute {
+          guard let hotkey = hotkey.take() else { return }
           let runtime = Runtime(
             Runtime.Parts(
               settings: settings, generation: generation, hotkey: hotkey, trusted: trusted, address: address,
@@ -139,5 +146,20 @@ enum Program {
         case .failure(let error): failed(error)
         }
       }
+  }
+}
+
+/// A secret on its way to its owner: nobody on the way keeps it, so that the owner can let it go.
+private final class HandedOver<Secret: Sendable>: Sendable {
+  private let secret: Mutex<Secret?>
+
+  init(_ secret: Secret) { self.secret = Mutex(secret) }
+
+  /// The secret, once.
+  func take() -> Secret? {
+    secret.withLock { secret in
+      defer { secret = nil }
+      return secret
+    }
   }
 }
