@@ -191,7 +191,7 @@ let package = Package(
 
     .target(
       name: "Simulation",
-      dependencies: ["Decisions", "Messages", .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: ["Decisions", "Messages", "Redis", .product(name: "DequeModule", package: "swift-collections")],
       exclude: ["Program"], swiftSettings: strict),
     .executableTarget(
       name: "SimulationProgram",
@@ -302,7 +302,7 @@ let package = Package(
     .testTarget(name: "PlatformTests", dependencies: ["Messages", "Platform"], swiftSettings: strict),
     .testTarget(
       name: "DecisionsTests",
-      dependencies: ["TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "StatusUpdates"],
+      dependencies: ["TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Simulation", "StatusUpdates"],
       swiftSettings: strict),
     .target(
       name: "FaultCampaign", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "WorkerClient"],

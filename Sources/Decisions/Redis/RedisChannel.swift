@@ -50,7 +50,8 @@ public struct RedisChannel: Sendable {
     case unsubscribed
     case drainPong
     case clientID
-    case tracking
+    /// By the bell of that number.
+    case tracking(Int64)
     case takenBack
     case messages(forDrain: Bool)
     case removed
@@ -226,10 +227,11 @@ public struct RedisChannel: Sendable {
     answered(expected, reply, at: now)
   }
 
-  /// Tracking that is refused is done without, unless everything is.
+  /// A server that does not know tracking, or does not let us, is done without it. One that refuses for another reason
+  /// refuses everything, and only for now.
   private func isHarmless(_ refusal: String, to expected: Expected?) -> Bool {
     switch expected {
-    case .tracking, .clientID: !refusal.hasPrefix("NOAUTH") && !refusal.hasPrefix("LOADING")
+    case .tracking, .clientID: refusal.hasPrefix("ERR ") || refusal.hasPrefix("NOPERM ")
     default: false
     }
   }
@@ -241,8 +243,14 @@ public struct RedisChannel: Sendable {
       guard let id = reply.integer else { return doWithoutTracking(reply) }
       bellID = id
       send(RedisCommand("SUBSCRIBE", Self.bellChannel), on: .bell, .subscribed, at: now)
-    case .tracking:
-      if case .error = reply { return doWithoutTracking(reply) }
+    case .tracking(let id):
+      // The bell that was meant is gone.
+      guard id == bellID else { return }
+      if let refusal = reply.refusal {
+        // The server has lost the bell, which we have not seen yet.
+        if refusal.contains("redirect to does not exist") { return drop(.bell, "it says \(refusal)", at: now) }
+        return doWithoutTracking(reply)
+      }
       isTracked = true
       // What came before it was tracked.
       read(at: now)
@@ -262,7 +270,7 @@ public struct RedisChannel: Sendable {
   /// Has the server tell the bell of changes of what this connection reads.
   private mutating func track(at now: Instant) {
     guard mayTrack, data.isUp, let bellID else { return }
-    send(RedisCommand("CLIENT", "TRACKING", "ON", "REDIRECT", "\(bellID)", "NOLOOP"), .tracking, at: now)
+    send(RedisCommand("CLIENT", "TRACKING", "ON", "REDIRECT", "\(bellID)", "NOLOOP"), .tracking(bellID), at: now)
   }
 
   /// A push, or what looks like one, on a connection that subscribes: an array that begins with its kind.
