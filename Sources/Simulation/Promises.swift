@@ -12,6 +12,7 @@ extension World {
         fail("the facilitator has \(names(facilitator.accepted[job] ?? [])) of \(job), which is not on record")
       }
     }
+    checkRedis()
     if !record.waiting.isEmpty { fail("\(record.waiting.count) updates still wait") }
     guard let supervisor, let report = supervisor.report else { return fail("the Supervisor does not answer") }
     if report.count != 2 {

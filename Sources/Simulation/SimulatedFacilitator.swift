@@ -133,6 +133,9 @@ final class SimulatedFacilitator {
       if world.chance(5), let rows = accepted[older.job], rows != [.rejected] { request = older }
       if world.chance(15) { request.hash = older.hash }
     }
+    if let redis = world.redis, accepted[request.job] == nil, redis.messages[request.job] == nil, world.chance(6) {
+      redis.leaveInFlight(.accepted, of: request.job)
+    }
     requested.append(request)
     connection.line.down.send(.job(request))
   }

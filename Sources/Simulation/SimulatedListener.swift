@@ -30,8 +30,11 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
   private var core: ListenerCore
   private var uplink: Line<ListenerToUplink, UplinkToListener>?
   private var workers: [ConnectionID: WorkerLine] = [:]
-  private var nextWorker: UInt64 = 1
+  // Below it are numbers that the loop has for itself.
+  private var nextWorker: UInt64 = 16
   private var draining = false
+  private var ear: SimulatedRedisEar?
+  private var redisIsEmpty = true
 
   var description: String { "listener \(generation)" }
 
@@ -43,9 +46,12 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     self.generation = generation
     self.control = control
     self.ingress = ingress
+    let redis = job == nil ? nil : world.redis
     core = ListenerCore(
-      settings: ListenerSettings(job: job, uplinkSocket: "", maxFrameBytes: world.settings.maxFrameBytes))
+      settings: ListenerSettings(
+        job: job, uplinkSocket: "", maxFrameBytes: world.settings.maxFrameBytes, redis: redis?.settings))
     super.init(world)
+    if let job, let redis { ear = SimulatedRedisEar(world, redis, listener: self, job: job) }
     control.down.attach { [weak self] message in
       guard let self, runs else { return }
       // The loop takes it before there is a core.
@@ -56,6 +62,7 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
       guard let self, runs else { return }
       ingress.listener = self
       carryOut(core.start()) { perform($0) }
+      if let ear, runs { take(ear.start()) }
       acceptWorkers()
     }
   }
@@ -64,7 +71,17 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     guard runs else { return }
     world.stepped()
     carryOut(core.handle(event, at: world.moment.boot)) { perform($0) }
-    setTimer(core.nextDeadline) { [weak self] in self?.post(.timeReached) }
+    armTimer()
+  }
+
+  private func armTimer() {
+    setTimer(.earlier(core.nextDeadline, ear?.nextDeadline)) { [weak self] in
+      guard let self else { return }
+      let now = world.moment.boot
+      if let due = core.nextDeadline, due <= now { post(.timeReached) }
+      if let due = ear?.nextDeadline, due <= now { tellRedis(.timeReached) }
+      armTimer()
+    }
   }
 
   private func perform(_ action: ListenerCore.Action) {
@@ -72,19 +89,58 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     case .connectUplink: connectUplink()
     case .toUplink(let message): uplink?.up.send(message)
     case .toSupervisor(let message): control.up.send(message)
+    case .answer(ListenerCore.redisConnection, let id, _):
+      if case .int(let number)? = id { tellRedis(.settled(UInt64(number))) }
     case .answer(let id, id: _, let answer): workers[id]?.down.send(answer)
     case .close(let id): workers.removeValue(forKey: id)?.closeByServer()
+    case .pauseReading(ListenerCore.redisConnection): pauseRedis(true)
+    case .resumeReading(ListenerCore.redisConnection): pauseRedis(false)
     case .pauseReading(let id): workers[id]?.up.isPaused = true
     case .resumeReading(let id): workers[id]?.up.isPaused = false
     case .drain:
       draining = true
       // Behind this event: reading hands over events of its own.
       world.after(1) { [weak self] in self?.drain() }
-    // No Redis is simulated.
-    case .endChannel, .resolved: break
+      redisIsEmpty = ear == nil || world.mutation == .exitBeforeChannelIsRead
+      tellRedis(.drain)
+    case .endChannel: tellRedis(.end)
+    // No names are resolved.
+    case .resolved: break
     case .exit(let code): end(.code(code))
     }
   }
+
+  // MARK: Redis
+
+  func tellRedis(_ event: RedisChannel.Event) {
+    guard runs, let ear else { return }
+    world.stepped()
+    take(ear.handle(event))
+    armTimer()
+  }
+
+  private func take(_ outputs: [SimulatedRedisEar.Output]) {
+    for output in outputs where runs {
+      switch output {
+      case .request(let number, let status):
+        if world.mutation == .removedBeforeStored { tellRedis(.settled(number)) }
+        let request = WorkerRequest(id: .int(Int64(number)), content: .update(status, metadata: nil))
+        post(.workerRequest(ListenerCore.redisConnection, request))
+      case .ready: post(.channelReady)
+      case .drained:
+        redisIsEmpty = true
+        world.after(1) { [weak self] in self?.drain() }
+      case .ended: post(.channelEnded)
+      }
+    }
+  }
+
+  private func pauseRedis(_ isPaused: Bool) {
+    ear?.isPaused = isPaused
+    tellRedis(.paused(isPaused))
+  }
+
+  // MARK: Uplink and workers
 
   private func connectUplink() {
     guard let line = world.connectUplink(generation) else { return post(.uplinkLost) }
@@ -128,6 +184,7 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
       world.after(world.latency()) { [weak self] in self?.drain() }
       return
     }
+    guard redisIsEmpty else { return }
     draining = false
     post(.drained)
   }
@@ -139,5 +196,7 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     uplink?.closeByClient()
     for id in workers.keys.sorted() { workers[id]?.closeByServer() }
     workers = [:]
+    ear?.closeAll()
+    if let job { world.listenerEnded(job) }
   }
 }

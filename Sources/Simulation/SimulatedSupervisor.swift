@@ -37,7 +37,8 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     ingress = world.takeStoredSockets()
     inherited = Set(ingress.keys.compactMap { if case .job(let job) = $0 { job } else { nil } })
     core = SupervisorCore(
-      settings: SupervisorCore.Settings(uplink: world.settings, uplinkSocket: "", stopGrace: stop),
+      settings: SupervisorCore.Settings(
+        uplink: world.settings, redis: world.redis?.settings, uplinkSocket: "", stopGrace: stop),
       inherited: inherited,
       seed: world.random.next(), at: world.moment.boot)
     super.init(world)

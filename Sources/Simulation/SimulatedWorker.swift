@@ -2,8 +2,13 @@ import Decisions
 import DequeModule
 import Messages
 
-/// What reports a job's statuses, and all it was told about them.
-final class SimulatedWorker {
+/// What reports a job's statuses, wherever.
+protocol Reporter: AnyObject {
+  func die()
+}
+
+/// What reports a job's statuses on its socket, and all it was told about them.
+final class SimulatedWorker: Reporter {
   private unowned let world: World
   let job: JobID
   /// What it sends, in this order; a status twice is one whose answer it has not believed.
@@ -23,14 +28,18 @@ final class SimulatedWorker {
     self.world = world
     self.job = job
     self.done = done
+    script = Self.script(world)
+    world.after(world.latency()) { [weak self] in self?.turn() }
+  }
+
+  static func script(_ world: World) -> [JobStatus] {
     var script: [JobStatus] = []
     let middle: [JobStatus] = [.accepted, .executorReady, .volumesReady, .executionDone]
     for status in middle where !world.chance(4) { script.append(status) }
     if !world.chance(5) { script.append(world.chance(3) ? .failed : .completed) }
     if world.chance(8) { script.append(.streamingReady) }
     if world.chance(6), let again = script.randomElement(using: &world.random) { script.append(again) }
-    self.script = script
-    world.after(world.latency()) { [weak self] in self?.turn() }
+    return script
   }
 
   func die() {
@@ -100,7 +109,7 @@ final class SimulatedWorker {
 /// A job's command as a process: a worker, or a launcher whose worker lives elsewhere.
 final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
   let job: JobID
-  private var worker: SimulatedWorker?
+  private var reporter: (any Reporter)?
   private let ignoresTermination: Bool
 
   var description: String { "command of \(job)" }
@@ -113,17 +122,15 @@ final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
       dispatch()
     } else if world.settings.commandIsLauncher {
       let fails = world.chance(10)
-      if !fails { world.workers.append(SimulatedWorker(world, job: job) { _ in }) }
+      if !fails { world.report(job) { _ in } }
       world.after(world.latency() * 10) { [weak self] in self?.end(.code(fails ? 1 : 0)) }
     } else {
-      let worker = SimulatedWorker(world, job: job) { [weak self] isDone in
+      reporter = world.report(job) { [weak self] isDone in
         guard let self else { return }
         // Some never end by themselves.
         if isDone, self.world.chance(10) { return }
         self.world.after(self.world.latency() * 10) { [weak self] in self?.end(.code(isDone ? 0 : 1)) }
       }
-      self.worker = worker
-      world.workers.append(worker)
       if world.chance(10) { world.after(world.latency() * 200) { [weak self] in self?.end(.signal(11)) } }
     }
   }
@@ -138,7 +145,7 @@ final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
       guard let self, isAlive, !hangs else { return }
       if dies, world.chance(2) { return end(.signal(9)) }
       guard !isAway else { return end(.code(75)) }
-      if world.brokerTakes(job) { world.workers.append(SimulatedWorker(world, job: job) { _ in }) }
+      if world.brokerTakes(job) { world.report(job) { _ in } }
       end(dies ? .signal(9) : .code(0))
     }
   }
@@ -149,5 +156,8 @@ final class SimulatedCommand: SimulatedProcess, CustomStringConvertible {
     end(.signal(signal))
   }
 
-  override func closeAll() { worker?.die() }
+  override func closeAll() {
+    reporter?.die()
+    world.commandEnds[job] = world.now
+  }
 }

@@ -6,10 +6,14 @@ public enum Mutation: String, CaseIterable, Sendable {
   case resentInWrongOrder
   /// That an update was accepted is not written down.
   case lostRetire
+  /// What came through Redis is removed there before it is stored.
+  case removedBeforeStored
+  /// That a command has exited is told before its job's channel in Redis has been read.
+  case exitBeforeChannelIsRead
 }
 
-/// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers and facilitator, with
-/// kills, hangs, lost connections, a failing disk, stepped clocks and failing power.
+/// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers, Redis and facilitator,
+/// with kills, hangs, lost connections, a failing disk, stepped clocks and failing power.
 public enum Simulation {
   /// What came of a run.
   public struct Outcome: Sendable {

@@ -53,6 +53,13 @@ final class World {
   var uplinks: [SimulatedUplink] = []
   var commands: [SimulatedCommand] = []
   var workers: [SimulatedWorker] = []
+  private var senders: [SimulatedSender] = []
+  /// When the commands that have ended did so.
+  var commandEnds: [JobID: Int64] = [:]
+  /// When a job's last Listener ended, and whether Redis was to be had for a while before that.
+  private(set) var lastListener: [JobID: (end: Int64, redisWasWell: Bool)] = [:]
+  private let redisLayer: RedisLayer?
+  private(set) lazy var redis = redisLayer.map { SimulatedRedis(self, layer: $0) }
   private var startedJobs: Set<JobID> = []
   private(set) lazy var facilitator = SimulatedFacilitator(self)
   /// The exit code of the last Supervisor that ended by itself.
@@ -76,6 +83,8 @@ final class World {
     pipelining = .random(in: 1...4, using: &random)
     killsGroup = .random(using: &random)
     storesSockets = killsGroup && .random(using: &random)
+    let layers: [RedisLayer?] = [.core, .pubsub, nil, nil]
+    redisLayer = layers[Int(random.next() % 4)]
     let isTight = Int.random(in: 0..<3, using: &random) == 0
     let isLauncher = Bool.random(using: &random)
     settings = UplinkSettings(
@@ -113,6 +122,21 @@ final class World {
     if chance(faults.diskIsSlow) { return .random(in: 1...140, using: &random) * 1_000_000_000 }
     return chance(50) ? 300_000_000 : latency() * 2
   }
+
+  /// Somebody begins to report a job's statuses, on its socket or through Redis.
+  @discardableResult
+  func report(_ job: JobID, done: @escaping (Bool) -> Void) -> any Reporter {
+    if let redis, !chance(4) {
+      let sender = SimulatedSender(self, redis, job: job, done: done)
+      senders.append(sender)
+      return sender
+    }
+    let worker = SimulatedWorker(self, job: job, done: done)
+    workers.append(worker)
+    return worker
+  }
+
+  func listenerEnded(_ job: JobID) { lastListener[job] = (now, redis?.isWell(for: 30_000_000_000) ?? false) }
 
   func newPID() -> Int32 {
     lastPID += 1
@@ -241,6 +265,7 @@ final class World {
     for uplink in uplinks { uplink.end(.signal(9)) }
     for command in commands { command.end(.signal(9)) }
     for worker in workers { worker.die() }
+    for sender in senders { sender.die() }
     for socket in takeStoredSockets().sorted(by: { "\($0.key)" < "\($1.key)" }) { socket.value.close() }
     boots += 1
     bootedAt = now
@@ -250,6 +275,7 @@ final class World {
   /// One fault or one thing that somebody does.
   private func disturb() {
     if !record.dead.isEmpty, chance(3) { settleDeadLetter() }
+    if redis != nil, chance(4) { redis?.disturb() }
     switch random.next() % 24 {
     case 0...7: facilitator.request()
     case 8: supervisor?.livingChildren.randomElement(using: &random)?.end(.signal(9))
