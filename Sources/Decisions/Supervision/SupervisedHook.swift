@@ -7,12 +7,15 @@ struct SupervisedHook: Sendable {
   /// The number of the last thing it got.
   var last: UInt64
   var teardown: Teardown
+  /// By the Uplink that runs. Another one does not wait for its end, and may be about to ask for the same anew.
+  var isAskedFor = true
 }
 
 // Hooks: what Uplink has run and hears the end of.
 extension SupervisorCore {
   mutating func runHook(_ run: HookRun, last: UInt64, _ items: [TaskOrder.Task], at now: Instant) {
     // A new Uplink asks again for what its predecessor asked for.
+    hooks[run]?.isAskedFor = true
     guard hooks[run] == nil, stage == .running else { return }
     hooks[run] = SupervisedHook(
       last: last, teardown: .stop(grace: settings.stopGrace, at: now + SupervisedHook.limit))
@@ -22,7 +25,7 @@ extension SupervisorCore {
   /// - Parameter exit: nil when it could not be started.
   mutating func hookExited(_ run: HookRun, _ exit: CommandExit?) {
     guard let hook = hooks.removeValue(forKey: run) else { return }
-    if uplink.isReady { actions.append(.toUplink(.hookExited(run, last: hook.last, exit))) }
+    if hook.isAskedFor, uplink.isReady { actions.append(.toUplink(.hookExited(run, last: hook.last, exit))) }
   }
 
   mutating func stopOverdueHooks(at now: Instant) {

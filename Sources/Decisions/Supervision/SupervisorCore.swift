@@ -249,6 +249,7 @@ public struct SupervisorCore: Sendable {
 
   private mutating func uplinkIsGone(at now: Instant) {
     inventory = []
+    for run in hooks.keys { hooks[run]?.isAskedFor = false }
     reloadLost()
     resumeReload()
     for number in questions.keys.sorted() { answer(number, nil, at: now) }
