@@ -13,6 +13,8 @@ extension World {
       }
     }
     checkRedis()
+    checkHooks()
+    checkSpecs()
     if !record.waiting.isEmpty { fail("\(record.waiting.count) updates still wait") }
     guard let supervisor, let report = supervisor.report else { return fail("the Supervisor does not answer") }
     if report.count != 2 {

@@ -13,6 +13,7 @@ final class SimulatedFacilitator {
   enum ToFacilitator {
     case authenticate
     case update(JobID, JobStatus)
+    case specs(MachineSpecs)
     case ping(UInt64)
   }
 
@@ -41,6 +42,8 @@ final class SimulatedFacilitator {
   private unowned let world: World
   private(set) var connection: Connection?
   private(set) var accepted: [JobID: [JobStatus]] = [:]
+  /// The version of each miner's specs that came last.
+  private(set) var specs: [String: Int] = [:]
   private var rows: Set<Update> = []
   /// How often it still refuses an update that it will take in the end.
   private var refusals: [Update: Int] = [:]
@@ -93,6 +96,7 @@ final class SimulatedFacilitator {
       if world.chance(world.faults.refusesAuthentication) { return error("auth.not_registered") }
       connection.isAuthenticated = true
       answer(.success)
+    case .specs(let update): specs[update.minerHotkey] = Int(update.batchID)
     case .ping(let number): connection.line.down.send(.pong(number))
     case .update(let job, let status):
       if world.chance(world.faults.cutsBeforeRow) { return cut() }

@@ -19,7 +19,7 @@ final class SimulatedIngress {
   }
 }
 
-typealias WorkerLine = Line<JobStatus, WorkerAnswer>
+typealias WorkerLine = Line<WorkerRequest.Content, WorkerAnswer>
 
 /// A Listener as a process, as hordelink-listener has it.
 final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
@@ -163,10 +163,10 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
       nextWorker += 1
       workers[id] = line
       post(.workerConnected(id))
-      line.up.attach { [weak self] status in
+      line.up.attach { [weak self] content in
         guard let self, runs else { return }
-        if let status {
-          post(.workerRequest(id, WorkerRequest(id: nil, content: .update(status, metadata: nil))))
+        if let content {
+          post(.workerRequest(id, WorkerRequest(id: nil, content: content)))
         } else {
           post(.workerAtEnd(id))
         }

@@ -28,6 +28,12 @@ struct SimulatedRecord {
   private(set) var jobs: [JobID: Job] = [:]
   private(set) var updates: [Update] = []
   private var places: [UpdateID: Int] = [:]
+  /// What waits for the hook, in the order of the numbers.
+  private(set) var forHook: [OutboxEntry] = []
+  /// Updates that waited for it at some time.
+  private(set) var everForHook: Set<UpdateID> = []
+  /// By miner.
+  private(set) var specs: [String: SpecsEntry] = [:]
   private var signatures: [[UInt8]: JobID] = [:]
   /// Updates that were given up on at some time, whatever became of them.
   private(set) var everDead: Set<UpdateID> = []
@@ -69,7 +75,13 @@ struct SimulatedRecord {
     case .revive(let id): set(id, from: .dead, to: .waiting)
     case .dropDead(let id, _): set(id, from: .dead, to: .dropped)
     case .close(let job, _): jobs[job]?.phase = .closed
-    case .putSpecs, .dropSpecs, .insertCheat, .dropCheat, .insertForHook, .dropForHook, .clearRestored: break
+    case .putSpecs(let entry): specs[entry.specs.minerHotkey] = entry
+    case .dropSpecs(let number): specs = specs.filter { $0.value.number != number }
+    case .insertForHook(let entry):
+      forHook.append(entry)
+      everForHook.insert(entry.id)
+    case .dropForHook(let ids): forHook.removeAll { ids.contains($0.id) }
+    case .insertCheat, .dropCheat, .clearRestored: break
     }
   }
 
@@ -123,11 +135,12 @@ struct SimulatedRecord {
     return StoredState(
       jobs: found.keys.sorted().compactMap { stored($0) },
       nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: waiting.count, dead: dead.count,
-      bytes: bytes)
+      bytes: bytes, specs: specs.values.sorted { $0.number < $1.number }, forHook: forHook.count,
+      bytesForHook: forHook.reduce(0) { $0 + OutboxEntry.overhead + ($1.metadata?.count ?? 0) })
   }
 
-  func page(after id: UpdateID, limit: Int) -> (entries: [OutboxEntry], more: Bool) {
-    let found = waiting.filter { $0.id > id }
+  func page(after id: UpdateID, limit: Int, of entries: [OutboxEntry]) -> (entries: [OutboxEntry], more: Bool) {
+    let found = entries.filter { $0.id > id }
     return (Array(found.prefix(limit)), found.count > limit)
   }
 }

@@ -21,6 +21,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
   private var busy = false
   private var children: [ChildKey: ChildHandle] = [:]
   private var commands: [JobID: SimulatedCommand] = [:]
+  private var hooks: [HookRun: SimulatedHook] = [:]
   private var ingress: [Channel: SimulatedIngress]
   /// Jobs whose sockets were there before it.
   private var inherited: Set<JobID>
@@ -45,11 +46,12 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     world.after(world.latency()) { [weak self] in self?.post(.timeReached) }
   }
 
-  func ingress(of job: JobID) -> SimulatedIngress? { ingress[.job(job)] }
+  func ingress(of channel: Channel) -> SimulatedIngress? { ingress[channel] }
   var openIngress: Int { ingress.count }
   var livingChildren: [SimulatedProcess] {
     children.values.map(\.process).filter(\.isAlive).sorted { $0.pid < $1.pid }
   }
+  var livingHooks: [SimulatedHook] { hooks.values.filter(\.isAlive).sorted { $0.pid < $1.pid } }
   var livingCommands: [SimulatedCommand] { commands.values.filter(\.isAlive).sorted { $0.pid < $1.pid } }
 
   func stop() {
@@ -114,7 +116,9 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
       for job in inherited.subtracting(jobs).sorted() { ingress.removeValue(forKey: .job(job))?.close() }
       inherited = []
     case .answerControl(_, let children, _): report = children
-    case .spawnHook, .signalHook, .readConfiguration, .useConfiguration, .notifyReady, .notifyReloading,
+    case .spawnHook(let run, let items): startHook(run, items)
+    case .signalHook(let run, let signal): hooks[run]?.terminate(signal)
+    case .readConfiguration, .useConfiguration, .notifyReady, .notifyReloading,
       .notifyStopping,
       .notifyStatus:
       break
@@ -155,13 +159,27 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     command.reaped = { [weak self, weak command] exit in
       guard let self, runs, let command, commands[job] === command else { return }
       commands[job] = nil
-      switch exit {
-      case .code(let code): post(.commandExited(job, CommandExit(code: code, signal: nil)))
-      case .signal(let signal): post(.commandExited(job, CommandExit(code: nil, signal: signal)))
-      }
+      post(.commandExited(job, CommandExit(exit)))
     }
     events.append(
       .commandStarted(job, CommandRecord(pid: command.pid, startTime: UInt64(command.pid), bootID: world.bootID)))
+  }
+
+  private func startHook(_ run: HookRun, _ items: [TaskOrder.Task]) {
+    if world.chance(world.faults.spawnFails) {
+      events.append(.hookExited(run, nil))
+      return
+    }
+    let hook = SimulatedHook(world, run, items)
+    if hooks.values.contains(where: { $0.isAlive && $0.job == hook.job }) {
+      world.fail("two runs of the hook have updates of one job: \(items.map(\.id))")
+    }
+    hooks[run] = hook
+    hook.reaped = { [weak self, weak hook] exit in
+      guard let self, runs, let hook, hooks[run] === hook else { return }
+      hooks[run] = nil
+      post(.hookExited(run, CommandExit(exit)))
+    }
   }
 
   override func closeAll() {
@@ -177,5 +195,14 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     for line in uplinkBacklog { line.closeByServer() }
     uplinkBacklog = []
     world.supervisorEnded()
+  }
+}
+
+extension CommandExit {
+  fileprivate init(_ exit: ProcessExit) {
+    switch exit {
+    case .code(let code): self.init(code: code, signal: nil)
+    case .signal(let signal): self.init(code: nil, signal: signal)
+    }
   }
 }

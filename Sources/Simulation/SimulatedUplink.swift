@@ -7,6 +7,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private enum Request {
     case commit([StoreOperation], UplinkCore.AfterCommit)
     case load(UpdateID, Int)
+    case loadForHook(UpdateID, Int)
     case loadBody(JobID)
     case loadJob(JobID)
     case lookUp(SimulatedFacilitator.JobRequest)
@@ -120,13 +121,20 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
         listeners[listener]?.down.send(.stored(number))
       }
     case .load(let id, let limit): ask(.load(id, limit))
+    case .loadForHook(let id, let limit): ask(.loadForHook(id, limit))
     case .loadBody(let job): ask(.loadBody(job))
     case .loadJob(let job): ask(.loadJob(job))
     case .lookUpDead(let request): ask(.lookUpDead(request))
     case .loadDead(let question, _): post(.deadLoaded(question, []))
     case .expire: ask(.expire)
     case .checkDisk: ask(.checkDisk)
-    case .toSupervisor(let message): control.up.send(message)
+    case .toSupervisor(let message):
+      if world.mutation == .hookDroppedAtStart, case .runHook(_, _, let items) = message {
+        let tasks = Set(items.map(\.id))
+        let ids = world.record.forHook.filter { tasks.contains("\($0.job)-\($0.status.name)") }.map(\.id)
+        world.record.carryOut(.dropForHook(ids))
+      }
+      control.up.send(message)
     case .toListener(let id, let message):
       if case .stored(let number) = message { checkDurable(id, number) }
       listeners[id]?.down.send(message)
@@ -139,7 +147,12 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       facilitator?.line.closeByClient()
       facilitator = nil
     case .authenticate: facilitator?.line.up.send(.authenticate)
-    case .heartbeat, .sendSpecs, .connectResults, .disconnectResults, .sendResults, .loadForHook: break
+    case .sendSpecs(let specs):
+      if world.mutation == .specsDroppedWhenSent, let entry = world.record.specs[specs.minerHotkey] {
+        world.record.carryOut(.dropSpecs(entry.number))
+      }
+      facilitator?.line.up.send(.specs(specs))
+    case .heartbeat, .connectResults, .disconnectResults, .sendResults: break
     case .ping(let number): facilitator?.line.up.send(.ping(number))
     case .send(let job, let status, _):
       if world.record.jobs[job] != nil, !world.record.holds(job, status) {
@@ -147,7 +160,9 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       }
       world.sent(job, status)
       facilitator?.line.up.send(.update(job, status))
-    case .log(let entry): world.note("\(self): \(entry.text)")
+    case .log(let entry):
+      world.note("\(self): \(entry.text)")
+      if entry.text.contains("machine specs are given up on") { world.givesUpSpecs = true }
     case .exit(let code): end(.code(code))
     }
   }
@@ -222,9 +237,12 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       }
       return [.committed(then)]
     case .load(let id, let limit):
-      var (entries, more) = world.record.page(after: id, limit: limit)
+      var (entries, more) = world.record.page(after: id, limit: limit, of: world.record.waiting)
       if world.mutation == .resentInWrongOrder { entries.reverse() }
       return [.loaded(entries, more: more)]
+    case .loadForHook(let id, let limit):
+      let (entries, more) = world.record.page(after: id, limit: limit, of: world.record.forHook)
+      return [.loadedForHook(entries, more: more)]
     case .loadBody(let job):
       let stored = world.record.jobs[job]
       return [.bodyLoaded(job, stored?.endedAt == nil ? stored?.new.body : nil)]

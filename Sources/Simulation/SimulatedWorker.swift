@@ -60,7 +60,7 @@ final class SimulatedWorker: Reporter {
       let status = script[next]
       next += 1
       unanswered.append(status)
-      line.up.send(status)
+      line.up.send(.update(status, metadata: nil))
       if world.chance(4) { break }
     }
     if next < script.count { world.after(world.latency() * 20) { [weak self] in self?.turn() } }

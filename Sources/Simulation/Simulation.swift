@@ -10,6 +10,10 @@ public enum Mutation: String, CaseIterable, Sendable {
   case removedBeforeStored
   /// That a command has exited is told before its job's channel in Redis has been read.
   case exitBeforeChannelIsRead
+  /// What a run of the hook gets is off the record when the run begins, and not when it has taken it.
+  case hookDroppedAtStart
+  /// Machine specs are off the record when they are sent, and not when they have arrived.
+  case specsDroppedWhenSent
 }
 
 /// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers, Redis and facilitator,

@@ -15,6 +15,8 @@ struct Faults {
   var diskIsSlow = 0
   /// An update on which the facilitator fails each time it comes.
   var poison = 0
+  /// A run of the hook ends, or hangs, between two of what it gets.
+  var hookFails = 0
 }
 
 /// Everything there is, at one moment of simulated time: the processes, the disk, the clocks and the network. All of it
@@ -53,6 +55,14 @@ final class World {
   var uplinks: [SimulatedUplink] = []
   var commands: [SimulatedCommand] = []
   var workers: [SimulatedWorker] = []
+  var hooks: [SimulatedHook] = []
+  /// What the hook heard, by job, each status where it first came.
+  private(set) var heardByHook: [JobID: [JobStatus]] = [:]
+  /// Updates for which the record has no room may be left out for the hook.
+  var mayLeaveOutHooks: Bool { settings.maxRows < 1000 }
+  private(set) var specsReporter: SimulatedSpecsReporter?
+  /// Specs were given up on, as the facilitator did not agree with us on what was said.
+  var givesUpSpecs = false
   private var senders: [SimulatedSender] = []
   /// When the commands that have ended did so.
   var commandEnds: [JobID: Int64] = [:]
@@ -66,7 +76,7 @@ final class World {
   var supervisorExit: Int32?
   private var startsSupervisor = true
   /// No fault happens any more.
-  private var isCalm = false
+  private(set) var isCalm = false
 
   private(set) var steps = 0
   private(set) var hash: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -94,7 +104,8 @@ final class World {
       // With the smallest a Listener reads no further after two updates that are not stored.
       maxFrameBytes: .random(using: &random) ? 64 : 1 << 20,
       commandIsLauncher: isLauncher,
-      tasks: isLauncher && .random(using: &random) ? TaskSettings(queueSeconds: 20) : nil, drainSeconds: 5)
+      tasks: isLauncher && .random(using: &random) ? TaskSettings(queueSeconds: 20) : nil, drainSeconds: 5,
+      hasStatusHook: Int.random(in: 0..<3, using: &random) == 0)
   }
 
   // MARK: Time and chance
@@ -175,6 +186,11 @@ final class World {
     return true
   }
 
+  func hooked(_ job: JobID, _ status: JobStatus) {
+    note("the hook hears \(status.name) of \(job)")
+    if heardByHook[job]?.contains(status) != true { heardByHook[job, default: []].append(status) }
+  }
+
   func started(_ job: JobID) {
     if !startedJobs.insert(job).inserted { fail("the command of \(job) is started twice") }
     if record.jobs[job]?.phase == .accepted { fail("the command of \(job) is started before that is on record") }
@@ -183,7 +199,11 @@ final class World {
   // MARK: Sockets of the service
 
   /// The socket at a job's path.
-  func ingress(of job: JobID) -> SimulatedIngress? { supervisor?.ingress(of: job) ?? storedSockets[.job(job)] }
+  func ingress(of job: JobID) -> SimulatedIngress? {
+    supervisor?.ingress(of: .job(job)) ?? storedSockets[.job(job)]
+  }
+
+  var specsIngress: SimulatedIngress? { supervisor?.ingress(of: .specs) ?? storedSockets[.specs] }
 
   func store(_ sockets: [Channel: SimulatedIngress]) {
     if storesSockets {
@@ -254,6 +274,7 @@ final class World {
     }
     if killsGroup || !startsSupervisor {
       for command in ended?.livingCommands ?? [] { command.end(.signal(9)) }
+      for hook in ended?.livingHooks ?? [] { hook.end(.signal(9)) }
     }
     after(.random(in: 100_000_000...3_000_000_000, using: &random)) { [weak self] in self?.startSupervisor() }
   }
@@ -264,6 +285,7 @@ final class World {
     supervisor?.end(.signal(9))
     for uplink in uplinks { uplink.end(.signal(9)) }
     for command in commands { command.end(.signal(9)) }
+    for hook in hooks { hook.end(.signal(9)) }
     for worker in workers { worker.die() }
     for sender in senders { sender.die() }
     for socket in takeStoredSockets().sorted(by: { "\($0.key)" < "\($1.key)" }) { socket.value.close() }
@@ -332,7 +354,9 @@ final class World {
       killBetweenActions: [0, 2000, 400][Int(random.next() % 3)], spawnFails: [0, 50][Int(random.next() % 2)],
       refusesAuthentication: 20, cutsBeforeRow: 30, cutsAfterRow: 30, foreignError: [0, 60][Int(random.next() % 2)],
       refusesUpdate: 15, garbage: 100, diskFails: [0, 200][Int(random.next() % 2)],
-      diskIsSlow: [0, 300][Int(random.next() % 2)], poison: [0, 60][Int(random.next() % 2)])
+      diskIsSlow: [0, 300][Int(random.next() % 2)], poison: [0, 60][Int(random.next() % 2)],
+      hookFails: [0, 20][Int(random.next() % 2)])
+    if chance(4) { specsReporter = SimulatedSpecsReporter(self) }
     startSupervisor()
     plan(.random(in: 10...120, using: &random))
     run(until: .random(in: 5...120, using: &random) * 1_000_000_000)
