@@ -110,7 +110,9 @@ let package = Package(
       name: "Configuration",
       dependencies: ["JSON", "Messages", "Platform", .product(name: "TOMLKit", package: "TOMLKit")],
       swiftSettings: strict),
-    .target(name: "Store", dependencies: ["CSQLite", "Decisions", "Messages", "Platform"], swiftSettings: strict),
+    .target(
+      name: "Store", dependencies: ["CSQLite", "Decisions", "Failpoints", "Messages", "Platform"], swiftSettings: strict
+    ),
 
     .executableTarget(
       name: "Supervisor",
@@ -340,7 +342,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["TestSupport", "Simulation"], swiftSettings: strict),
     .testTarget(
-      name: "StoreTests", dependencies: ["CSQLite", "Decisions", "Messages", "Store"], swiftSettings: strict),
+      name: "StoreTests", dependencies: ["CSQLite", "Decisions", "Messages", "Platform", "Store"], swiftSettings: strict
+    ),
   ]
 )
 

@@ -28,6 +28,12 @@ public enum Failpoint {
     /// The environment variable that names the directory.
     public static let variable = "HORDELINK_FAILPOINTS"
 
+    /// Whether there is a file of that name, which stays: a fault that a test asks for, to see that it finds it.
+    public static func isSet(_ name: StaticString) -> Bool {
+      guard let directory else { return false }
+      return access("\(directory)/\(name)", F_OK) == 0
+    }
+
     @usableFromInline static let directory = getenv(variable).map { String(cString: $0) }
     @usableFromInline static var isAsked: Bool { directory != nil }
 

@@ -63,6 +63,12 @@ public enum Files {
     try check("fsync", directory) { fsync(folder.number) }
   }
 
+  /// Puts on the disk what was written to a file (fsync(2)).
+  public static func sync(_ path: String) throws(SystemError) {
+    let file = Descriptor(owning: try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) })
+    try check("fsync", path) { fsync(file.number) }
+  }
+
   /// Removes an empty directory; one that is not there is no error.
   public static func removeDirectory(_ path: String) throws(SystemError) {
     if rmdir(path) != 0, errno != ENOENT { throw SystemError("rmdir", path) }

@@ -29,6 +29,9 @@ public struct StoreError: Error, Hashable, CustomStringConvertible {
     StoreError(file: file, action: "opening the database", message: how, code: SQLITE_CORRUPT)
   }
 
+  /// The disk failed. Source: https://sqlite.org/rescode.html#ioerr
+  var isOfDisk: Bool { code & 0xff == SQLITE_IOERR }
+
   /// The disk has no room. Source: https://sqlite.org/rescode.html#full
   public var isFull: Bool { code & 0xff == SQLITE_FULL }
 }
@@ -36,22 +39,26 @@ public struct StoreError: Error, Hashable, CustomStringConvertible {
 /// One connection to an SQLite database. Confined to one thread at a time.
 ///
 /// The settings are those of the promise that what is acknowledged survives power loss: WAL with
-/// synchronous=FULL syncs the log at every commit (https://sqlite.org/pragma.html#pragma_synchronous).
+/// synchronous=FULL syncs the log at every commit (https://sqlite.org/pragma.html#pragma_synchronous). After an error
+/// of the disk nothing is tried again here, and nothing is checkpointed: who opens the file next begins with
+/// `makeDurable` (docs/decisions/0020-synced-at-open.md).
 final class Database {
   let file: String
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   private var statements: [String: Statement] = [:]
   private var written: [UnsafePointer<UInt8>: Statement] = [:]
 
   /// Opens the file, which is made where there is none.
   ///
-  /// - Parameter mustExist: it is not made.
-  init(file: String, mustExist: Bool = false) throws(StoreError) {
+  /// - Parameters:
+  ///   - mustExist: it is not made.
+  ///   - vfs: SQLite's name of what reads and writes the files; nil: the usual one.
+  init(file: String, mustExist: Bool = false, vfs: String? = nil) throws(StoreError) {
     self.file = file
     var opened: OpaquePointer?
     let flags =
       SQLITE_OPEN_READWRITE | (mustExist ? 0 : SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-    let code = sqlite3_open_v2(file, &opened, flags, nil)
+    let code = sqlite3_open_v2(file, &opened, flags, vfs)
     guard code == SQLITE_OK, let opened else {
       let message = String(cString: sqlite3_errstr(code))
       sqlite3_close_v2(opened)
@@ -64,6 +71,7 @@ final class Database {
     try execute("PRAGMA synchronous = FULL")
     try execute("PRAGMA foreign_keys = ON")
     try execute("PRAGMA trusted_schema = OFF")
+    checkpointAfterCommits()
   }
 
   deinit {
@@ -124,7 +132,10 @@ final class Database {
   }
 
   func error(_ code: Int32, doing action: String) -> StoreError {
-    StoreError(file: file, action: action, message: String(cString: sqlite3_errmsg(handle)), code: code)
+    let error = StoreError(file: file, action: action, message: String(cString: sqlite3_errmsg(handle)), code: code)
+    // Nobody knows what is on the disk, or what the file is: its log is the only witness, and closing would remove it.
+    if error.isOfDisk || error.isDamaged { leaveLogAtClose() }
+    return error
   }
 }
 

@@ -14,10 +14,18 @@ public struct Reserve {
   /// Makes the file where there is none and the disk has twice its room: what is written next needs some too.
   /// - Returns: whether there is one now.
   public func make() -> Bool {
-    if access(path, F_OK) == 0 { return true }
+    var found = stat()
+    if lstat(path, &found) == 0 {
+      if found.st_size >= off_t(Self.size) { return true }
+      // Nobody syncs it: after a power cut it may be there and have no room in it.
+      unlink(path)
+    }
     let folder = String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])
     var file = statvfs()
-    guard statvfs(folder, &file) == 0, Int(file.f_bavail) * Int(file.f_frsize) >= 2 * Self.size else { return false }
+    guard statvfs(folder, &file) == 0 else { return false }
+    // A file system in user space may say anything.
+    let (free, isHuge) = UInt64(file.f_bavail).multipliedReportingOverflow(by: UInt64(file.f_frsize))
+    guard isHuge || free >= 2 * Self.size else { return false }
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }

@@ -113,7 +113,7 @@ enum Schema {
           + "install the release that wrote it, or a later one", code: 0)
     }
     guard found > 0 || isNew else { throw StoreError.damaged(database.file, "there is no record in it") }
-    if found > 0 { try database.copy(to: "\(database.file).v\(found)") }
+    if found > 0 { try database.keepCopy("\(database.file).v\(found)") }
     try database.execute(
       """
       BEGIN IMMEDIATE;

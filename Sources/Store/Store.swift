@@ -11,7 +11,8 @@ public final class Store {
   /// The rows of jobs that something was written about lately.
   private var rows: [JobID: Int64] = [:]
 
-  /// Opens the record in that file, which is made where there is none. A damaged one is never replaced.
+  /// Opens the record in that file, which is made where there is none. A damaged one is never replaced, and what is in
+  /// it is on the disk before any of it counts.
   public init(file: String) throws(StoreError) {
     if access(file, F_OK) != 0 { try Self.make(file) }
     var status = stat()
@@ -20,6 +21,7 @@ public final class Store {
       throw .damaged(file, "it has \(status.st_size) bytes, which is less than any record")
     }
     database = try Database(file: file, mustExist: true)
+    try database.makeDurable()
     try Schema.prepare(database)
   }
 
@@ -41,7 +43,10 @@ public final class Store {
   }
 
   private static func begin(_ file: String) throws(StoreError) {
-    try Schema.prepare(try Database(file: file), isNew: true)
+    let database = try Database(file: file)
+    try Schema.prepare(database, isNew: true)
+    // Closing does it too, and does not say when it fails.
+    try database.checkpoint()
   }
 
   // MARK: Writing

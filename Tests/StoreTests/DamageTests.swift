@@ -1,4 +1,6 @@
+import Decisions
 import Foundation
+import Messages
 import Store
 import Testing
 
@@ -48,5 +50,24 @@ import Testing
     try Data([1, 2, 3]).write(to: URL(filePath: record.file + ".new"))
     _ = try record.open()
     #expect(try record.number("PRAGMA user_version") > 0)
+  }
+
+  /// A long log that a killed process has left is written again and stays as it was.
+  @Test func aLongLogIsKeptAtTheNextStart() throws {
+    let record = try TemporaryRecord()
+    let store = try record.open()
+    let metadata = [UInt8](repeating: 0x20, count: 700_000)
+    try store.commit([newJob(job(1)), .insertUpdate(entry(1, job(1), .received, metadata: metadata))])
+    let left = record.folder.appending(path: "left")
+    try FileManager.default.createDirectory(at: left, withIntermediateDirectories: false)
+    for name in ["hordelink.db", "hordelink.db-wal"] {
+      try FileManager.default.copyItem(at: record.folder.appending(path: name), to: left.appending(path: name))
+    }
+    let log = left.appending(path: "hordelink.db-wal")
+    let before = try Data(contentsOf: log)
+    try #require(before.count > 500_000)
+    let successor = try Store(file: left.appending(path: "hordelink.db").path)
+    #expect(try Data(contentsOf: log) == before)
+    #expect(try successor.waiting(after: UpdateID(0), limit: 1, bytes: 1).entries.first?.metadata == metadata)
   }
 }
