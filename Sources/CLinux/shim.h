@@ -18,6 +18,9 @@ extern int pipe2(int ends[2], int flags);
 // memfd_create(2)
 extern int memfd_create(const char *name, unsigned int flags);
 enum { MEMFD_CLOSE_ON_EXEC = 1 };
+// renameat2(2), glibc 2.28 and later
+extern int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned int flags);
+enum { RENAME_ONLY_NEW = 1 };
 // signalfd(2), without <sys/signalfd.h>, whose types Swift's Glibc module has as well
 extern int signalfd(int fd, const sigset_t *mask, int flags);
 enum { SIGNALFD_CLOEXEC = 02000000 };
