@@ -24,7 +24,7 @@ fill = sed -e 's|/usr/lib/hordelink|$(libexecdir)|g' -e 's|/usr/share/doc/hordel
   -e 's|/etc/hordelink|$(SYSCONFDIR)/hordelink|g'
 
 .PHONY: build test demo demo-celery bench bench-check bench-signatures bench-backlog bench-restart bench-redis simulate \
-  faults fuzz sanitize install uninstall deb test-python lint format setup clean
+  faults fuzz sanitize power-cut install uninstall deb test-python lint format setup clean
 
 build: setup
 	$(SWIFT) build -c release
@@ -92,6 +92,12 @@ ONLY_TESTS ?= EndToEndTests
 sanitize: setup
 	script/sanitize address "$(ONLY_TESTS)"
 	script/sanitize thread "$(ONLY_TESTS)"
+
+# What a power cut may leave of the record, STATES times: real processes under kills and failed syncs, recorded and replayed.
+STATES ?= 10000
+power-cut: setup
+	$(SWIFT) build
+	.build/debug/hordelink-power-cut --states $(STATES) $(if $(SEED),--seed $(SEED))
 
 # What workers wait when a process is killed, and how often an idle service wakes up, docs/benchmarks/restart.md.
 bench-restart: build

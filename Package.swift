@@ -50,6 +50,7 @@ let package = Package(
     .executable(name: "hordelink-demo-worker", targets: ["DemoWorkerProgram"]),
     .executable(name: "hordelink-demo", targets: ["Demo"]),
     .executable(name: "hordelink-faults", targets: ["FaultsProgram"]),
+    .executable(name: "hordelink-power-cut", targets: ["PowerCutProgram"]),
     .executable(name: "hordelink-simulate", targets: ["SimulationProgram"]),
     .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
     .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
@@ -300,7 +301,8 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(name: "MessagePackTests", dependencies: ["TestSupport", "MessagePack"], swiftSettings: strict),
     .testTarget(
-      name: "MessagesTests", dependencies: ["TestSupport", "MessagePack", "Messages"], swiftSettings: strict),
+      name: "MessagesTests", dependencies: ["TestSupport", "MessagePack", "Messages"],
+      swiftSettings: strict),
     .testTarget(name: "PlatformTests", dependencies: ["Messages", "Platform"], swiftSettings: strict),
     .testTarget(
       name: "DecisionsTests",
@@ -320,6 +322,19 @@ let package = Package(
         "TestSupport", "FaultCampaign", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
         "WorkerClient",
       ], path: "Tests/Faults/Tests", swiftSettings: strict),
+    .target(
+      name: "PowerCut",
+      dependencies: [
+        "CSQLite", "Decisions", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "Store", "WorkerClient",
+      ], path: "Tests/PowerCut/Campaign", swiftSettings: strict),
+    .executableTarget(
+      name: "PowerCutProgram",
+      dependencies: [
+        "Platform", "PowerCut", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Tests/PowerCut/Program", swiftSettings: strict, linkerSettings: withFoundation),
+    .testTarget(
+      name: "PowerCutTests", dependencies: ["TestSupport", "Platform", "PowerCut"], path: "Tests/PowerCut/Tests",
+      swiftSettings: strict),
     .testTarget(
       name: "HostileTests",
       dependencies: [
