@@ -301,7 +301,7 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(name: "MessagePackTests", dependencies: ["TestSupport", "MessagePack"], swiftSettings: strict),
     .testTarget(
-      name: "MessagesTests", dependencies: ["TestSupport", "MessagePack", "Messages"],
+      name: "MessagesTests", dependencies: ["TestSupport", "Decisions", "MessagePack", "Messages"],
       swiftSettings: strict),
     .testTarget(name: "PlatformTests", dependencies: ["Messages", "Platform"], swiftSettings: strict),
     .testTarget(
@@ -319,7 +319,7 @@ let package = Package(
     .testTarget(
       name: "FaultTests",
       dependencies: [
-        "TestSupport", "FaultCampaign", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
+        "TestSupport", "CSQLite", "FaultCampaign", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
         "WorkerClient",
       ], path: "Tests/Faults/Tests", swiftSettings: strict),
     .target(

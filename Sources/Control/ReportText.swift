@@ -87,7 +87,7 @@ enum ReportText {
         "\(entry.id)", entry.job.description, entry.status.name, "\(entry.attempts)", entry.inFlight ? "yes" : "no",
       ])
     }
-    let more = report.state.queued - report.queue.count
+    let more = max(0, report.state.queued) - report.queue.count
     return table.text + (more > 0 ? "\nand \(more) more" : "")
   }
 }

@@ -23,9 +23,9 @@ public struct LineLimit: Sendable, Hashable {
 
   /// Whether a line may pass at `now`, and how many were dropped since the last one that did.
   public mutating func admit(at now: Instant) -> (passes: Bool, droppedBefore: Int) {
-    let earned = (now.nanoseconds - countedAt.nanoseconds) / interval
+    let earned = (now - countedAt).nanoseconds / interval
     if earned > 0 {
-      tokens = Int(min(Int64(burst), Int64(tokens) + earned))
+      tokens = Int(min(Int64(burst), Int64(tokens).saturatingAdd(earned)))
       // What is left of a line's worth of time counts towards the next.
       countedAt = countedAt + .nanoseconds(earned * interval)
     }

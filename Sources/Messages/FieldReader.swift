@@ -28,6 +28,10 @@ public struct FieldReader {
 
   mutating func bool(_ name: String) throws(FrameError) -> Bool { try next(name) { Bool($0) } }
   mutating func int(_ name: String) throws(FrameError) -> Int { try next(name) { Int($0) } }
+  /// The size of a frame, so that sums of a few of them are numbers too.
+  mutating func frameBytes(_ name: String) throws(FrameError) -> Int {
+    try next(name) { Int($0).flatMap { (0...Int(Int32.max)).contains($0) ? $0 : nil } }
+  }
   /// A time in milliseconds since 1970.
   mutating func milliseconds(_ name: String) throws(FrameError) -> Int64 { try Int64(next(name) { Int($0) }) }
   mutating func uint(_ name: String) throws(FrameError) -> UInt64 { try next(name) { $0.unsigned } }

@@ -6,7 +6,8 @@ public struct Generation: Sendable, Hashable, Comparable, CustomStringConvertibl
   /// Where no child is involved.
   public static let none = Generation(0)
 
-  public var next: Generation { Generation(number + 1) }
+  /// The last stays the last: a number from outside may be it.
+  public var next: Generation { Generation(number == .max ? .max : number + 1) }
   public var description: String { String(number) }
   public static func < (left: Generation, right: Generation) -> Bool { left.number < right.number }
 }
@@ -17,7 +18,8 @@ public struct SequenceNumber: Sendable, Hashable, Comparable, CustomStringConver
 
   public init(_ number: UInt64) { self.number = number }
 
-  public var next: SequenceNumber { SequenceNumber(number + 1) }
+  /// The last stays the last: a number from outside may be it.
+  public var next: SequenceNumber { SequenceNumber(number == .max ? .max : number + 1) }
   public var description: String { String(number) }
   public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.number < right.number }
 }

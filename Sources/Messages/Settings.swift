@@ -106,7 +106,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     window = try fields.int("window")
     maxRows = try fields.int("rows")
     maxBytes = try fields.int("bytes")
-    maxFrameBytes = try fields.int("frame bytes")
+    maxFrameBytes = try fields.frameBytes("frame bytes")
     commandIsLauncher = try fields.bool("launcher")
     tasks = try fields.optionalPart("tasks")
     drainSeconds = try fields.int("drain seconds")
@@ -210,7 +210,7 @@ public struct ListenerSettings: MessagePart, Hashable {
   public init(fields: inout FieldReader) throws(FrameError) {
     job = try fields.optional("job") { JobID($0) }
     uplinkSocket = try fields.string("Uplink's socket")
-    maxFrameBytes = try fields.int("frame bytes")
+    maxFrameBytes = try fields.frameBytes("frame bytes")
     redis = try fields.optionalPart("Redis")
   }
 }

@@ -25,8 +25,8 @@ public struct StoreError: Error, Hashable, CustomStringConvertible {
   public var isDamaged: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xff) }
 
   /// Damage that SQLite would not see.
-  static func damaged(_ file: String, _ how: String) -> StoreError {
-    StoreError(file: file, action: "opening the database", message: how, code: SQLITE_CORRUPT)
+  static func damaged(_ file: String, _ how: String, action: String = "opening the database") -> StoreError {
+    StoreError(file: file, action: action, message: how, code: SQLITE_CORRUPT)
   }
 
   /// The disk failed. Source: https://sqlite.org/rescode.html#ioerr
@@ -190,6 +190,12 @@ final class Statement {
     }
   }
 
+  /// That its rows hold what hordelink never writes.
+  func damaged(_ how: String) -> StoreError {
+    database.leaveLogAtClose()
+    return .damaged(database.file, how, action: "reading the database")
+  }
+
   /// Moves to the next row; false when there is none, and then the statement is reset.
   func step() throws(StoreError) -> Bool {
     let code = sqlite3_step(handle)
@@ -202,7 +208,9 @@ final class Statement {
 
   func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
   func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
-  func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
+  func isInteger(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_INTEGER }
+  /// A column's name.
+  func name(_ column: Int32) -> String { sqlite3_column_name(handle, column).map { String(cString: $0) } ?? "?" }
   func text(_ column: Int32) -> String {
     guard let start = sqlite3_column_text(handle, column) else { return "" }
     return String(

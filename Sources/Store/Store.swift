@@ -98,7 +98,10 @@ public final class Store {
   ///   - recently: jobs that ended since are among it.
   ///   - bootID: of the boot that is running: jobs of it whose command may still run are among it.
   public func load(endedSince recently: WallTime, bootID: String) throws(StoreError) -> StoredState {
+    let newest = max(try newestNumber(in: "updates"), try newestNumber(in: "for_hook"))
     var jobs = try self.jobs("jobs.phase < 2", [])
+    // None is in a phase that there is not, and would be forgotten.
+    _ = try self.jobs("jobs.phase >= 2 AND jobs.phase > 3 AND ended_at IS NULL", [])
     jobs += try self.jobs("jobs.phase >= 2 AND ended_at > ?", [.integer(recently.milliseconds)])
     let known = Set(jobs.map(\.job))
     // Not those of tasks: what put one into its queue ended soon after, and no exit of it is ever stored.
@@ -114,10 +117,8 @@ public final class Store {
     let (forHook, bytesForHook) = try totals(of: "for_hook")
     return StoredState(
       jobs: jobs,
-      nextUpdate: UpdateID(
-        // What waits for the hook may be the newest there is when the updates of its job have been forgotten.
-        try number(
-          "SELECT max((SELECT coalesce(max(id), 0) FROM updates), (SELECT coalesce(max(id), 0) FROM for_hook)) + 1")),
+      // What waits for the hook may be the newest there is when the updates of its job have been forgotten.
+      nextUpdate: UpdateID(newest).next,
       queued: queued, dead: dead, bytes: queuedBytes + deadBytes,
       isRestored: try number("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'restored')") != 0,
       specs: try specs(), cheats: try cheats(), forHook: forHook, bytesForHook: bytesForHook)
@@ -125,6 +126,16 @@ public final class Store {
 
   /// For how long a command that was left running is looked for.
   private static let leftoverSeconds = 86_400
+
+  /// The highest number of an update in that table; 0 when it is empty.
+  private func newestNumber(in table: StaticString) throws(StoreError) -> Int64 {
+    let row = try database.statement(
+      "SELECT (SELECT min(id) FROM \(table)) AS id, (SELECT max(id) FROM \(table)) AS id")
+    defer { row.reset() }
+    guard try row.step(), !row.isNull(0) else { return 0 }
+    _ = try row.row(of: table, number: 0)
+    return try row.row(of: table, number: 1).number
+  }
 
   /// How many updates there are in that state, and what they take.
   private func totals(
@@ -134,6 +145,7 @@ public final class Store {
       "SELECT count(*), coalesce(sum(coalesce(length(metadata), 0)), 0) FROM \(table) WHERE \(condition)")
     defer { row.reset() }
     guard try row.step() else { return (0, 0) }
+    // Counts of rows and bytes that are there.
     let rows = Int(row.integer(0))
     return (rows, Int(row.integer(1)) + rows * OutboxEntry.overhead)
   }
@@ -149,25 +161,22 @@ public final class Store {
       """
       SELECT uuid, phase, limit_seconds, deadline_boot, deadline_boot_id, deadline_wall, command_pid,
         command_start, command_boot_id, exit_stored, signature_hash,
-        (SELECT group_concat(status) FROM (SELECT status FROM updates WHERE job = jobs.id ORDER BY id)), coalesce(length(body), 0), received_at,
-        is_task
+        (SELECT group_concat(status) FROM (
+          SELECT CASE WHEN state IN (0, 1, 2, 3) THEN status ELSE 'state ' || state END AS status
+          FROM updates WHERE job = jobs.id ORDER BY id)),
+        coalesce(length(body), 0), received_at, is_task, id
       FROM jobs WHERE \(condition) ORDER BY id
       """)
     try rows.bind(values)
     while try rows.step() {
-      guard let job = rows.job(0), let phase = JobPhase(rawValue: UInt8(clamping: rows.integer(1)))
-      else {
-        throw StoreError(
-          file: database.file, action: "reading the open jobs",
-          message: "the job \(rows.text(0)) is not as hordelink writes it: restore a backup", code: 0)
-      }
+      let row = try rows.row(of: "jobs", number: 15, Int64.min...Int64.max)
+      let job = try row.job(0)
       jobs.append(
         StoredJob(
-          job: job, receivedAt: WallTime(milliseconds: rows.integer(13)), phase: phase,
-          statuses: rows.text(11).split(separator: ",").compactMap { UInt8($0).flatMap(JobStatus.init(rawValue:)) },
-          limitSeconds: Int(rows.integer(2)), deadline: deadline(rows), isTask: rows.integer(14) != 0,
-          command: command(rows),
-          exitStored: rows.integer(9) != 0, signatureHash: rows.blob(10), bodyBytes: Int(rows.integer(12))))
+          job: job, receivedAt: try row.time(13), phase: try row.phase(1), statuses: try row.statuses(11, of: job),
+          limitSeconds: Int(try row.integer(2, Row.limits)), deadline: try deadline(row), isTask: try row.bool(14),
+          command: try command(row), exitStored: try row.bool(9), signatureHash: rows.blob(10),
+          bodyBytes: Int(rows.integer(12))))
     }
     return jobs
   }
@@ -176,8 +185,9 @@ public final class Store {
     let rows = try database.statement("SELECT number, miner, batch, specs FROM specs ORDER BY number")
     var entries: [SpecsEntry] = []
     while try rows.step() {
+      let row = try rows.row(of: "specs", number: 0)
       let specs = MachineSpecs(minerHotkey: rows.text(1), batchID: rows.text(2), specs: rows.blob(3) ?? [])
-      entries.append(SpecsEntry(number: UInt64(clamping: rows.integer(0)), specs: specs))
+      entries.append(SpecsEntry(number: UInt64(row.number), specs: specs))
     }
     return entries
   }
@@ -186,23 +196,22 @@ public final class Store {
     let rows = try database.statement("SELECT number, signature_hash, body FROM cheats ORDER BY number")
     var reports: [CheatReport] = []
     while try rows.step() {
+      let row = try rows.row(of: "cheats", number: 0)
       reports.append(
-        CheatReport(
-          number: UInt64(clamping: rows.integer(0)), body: rows.blob(2) ?? [], signatureHash: rows.blob(1) ?? []))
+        CheatReport(number: UInt64(row.number), body: rows.blob(2) ?? [], signatureHash: rows.blob(1) ?? []))
     }
     return reports
   }
 
-  private func deadline(_ row: Statement) -> Deadline? {
-    guard let boot = row.optionalInteger(3) else { return nil }
-    return Deadline(
-      boot: Instant(nanoseconds: boot), bootID: row.text(4), wall: WallTime(milliseconds: row.integer(5)))
+  private func deadline(_ row: Row) throws(StoreError) -> Deadline? {
+    guard let boot = try row.optionalInteger(3, Row.instants) else { return nil }
+    return Deadline(boot: Instant(nanoseconds: boot), bootID: row.statement.text(4), wall: try row.time(5))
   }
 
-  private func command(_ row: Statement) -> CommandRecord? {
-    guard let pid = row.optionalInteger(6) else { return nil }
+  private func command(_ row: Row) throws(StoreError) -> CommandRecord? {
+    guard let pid = try row.optionalInteger(6, 1...Int64(Int32.max)) else { return nil }
     return CommandRecord(
-      pid: Int32(clamping: pid), startTime: UInt64(clamping: row.integer(7)), bootID: row.text(8))
+      pid: Int32(pid), startTime: UInt64(try row.integer(7, 0...Int64.max)), bootID: row.statement.text(8))
   }
 
   private func number(_ sql: String) throws(StoreError) -> Int64 {
@@ -222,9 +231,10 @@ public final class Store {
   ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
     try entries(
       """
-      SELECT updates.id, uuid, status, metadata, stored_at, attempts FROM updates JOIN jobs ON jobs.id = updates.job
+      SELECT updates.id, uuid AS job, status, metadata, stored_at, attempts
+      FROM updates LEFT JOIN jobs ON jobs.id = updates.job
       WHERE state = 0 AND updates.id > ? ORDER BY updates.id LIMIT ?
-      """, after: id, limit: limit, bytes: bytes)
+      """, of: "updates", after: id, limit: limit, bytes: bytes)
   }
 
   /// The same of the updates that wait for the hook.
@@ -232,12 +242,12 @@ public final class Store {
     after id: UpdateID, limit: Int, bytes: Int
   ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
     try entries(
-      "SELECT id, job, status, metadata, stored_at, 0 FROM for_hook WHERE id > ? ORDER BY id LIMIT ?", after: id,
-      limit: limit, bytes: bytes)
+      "SELECT id, job, status, metadata, stored_at, 0 FROM for_hook WHERE id > ? ORDER BY id LIMIT ?", of: "for_hook",
+      after: id, limit: limit, bytes: bytes)
   }
 
   private func entries(
-    _ sql: String, after id: UpdateID, limit: Int, bytes: Int
+    _ sql: String, of table: StaticString, after id: UpdateID, limit: Int, bytes: Int
   ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
     let rows = try database.statement(sql)
     defer { rows.reset() }
@@ -246,14 +256,13 @@ public final class Store {
     var size = 0
     while try rows.step() {
       guard entries.count < limit, size < bytes else { return (entries, true) }
-      guard let job = rows.job(1), let status = JobStatus(rawValue: UInt8(clamping: rows.integer(2)))
-      else { continue }
+      let row = try rows.row(of: table, number: 0)
       let metadata = rows.blob(3)
       size += metadata?.count ?? 0
       entries.append(
         OutboxEntry(
-          id: UpdateID(rows.integer(0)), job: job, status: status, metadata: metadata,
-          storedAt: WallTime(milliseconds: rows.integer(4)), attempts: Int(rows.integer(5))))
+          id: UpdateID(row.number), job: try row.job(1), status: try row.status(2), metadata: metadata,
+          storedAt: try row.time(4), attempts: try row.count(5)))
     }
     return (entries, false)
   }

@@ -9,19 +9,19 @@ extension Store {
   public func deadLetters(after id: UpdateID, limit: Int) throws(StoreError) -> [DeadLetter] {
     let rows = try database.statement(
       """
-      SELECT updates.id, uuid, status, stored_at, settled_at, coalesce(length(metadata), 0)
-      FROM updates JOIN jobs ON jobs.id = updates.job
+      SELECT updates.id, uuid AS job, status, stored_at, settled_at, coalesce(length(metadata), 0)
+      FROM updates LEFT JOIN jobs ON jobs.id = updates.job
       WHERE state = 2 AND updates.id > ? ORDER BY updates.id LIMIT ?
       """)
     try rows.bind([.integer(id.number), .integer(Int64(limit))])
     var letters: [DeadLetter] = []
     while try rows.step() {
-      guard let job = JobID(rows.text(1)), let status = JobStatus(rawValue: UInt8(clamping: rows.integer(2)))
-      else { continue }
+      let row = try rows.row(of: "updates", number: 0)
       letters.append(
         DeadLetter(
-          id: Int(rows.integer(0)), job: job, status: status, storedAt: Int(rows.integer(3)),
-          deadSince: Int(rows.integer(4)), bytes: Int(rows.integer(5)), history: []))
+          id: Int(row.number), job: try row.job(1), status: try row.status(2),
+          storedAt: Int(try row.integer(3, Row.times)), deadSince: Int(try row.optionalInteger(4, Row.times) ?? 0),
+          bytes: Int(rows.integer(5)), history: []))
     }
     for index in letters.indices { letters[index].history = try history(letters[index].id) }
     return letters
@@ -29,10 +29,13 @@ extension Store {
 
   private func history(_ id: Int) throws(StoreError) -> [DeadLetter.Attempt] {
     let rows = try database.statement(
-      "SELECT at, error FROM attempts WHERE update_id = ? ORDER BY rowid DESC LIMIT \(DeadLetter.attemptsTold)")
+      "SELECT at, error, rowid FROM attempts WHERE update_id = ? ORDER BY rowid DESC LIMIT \(DeadLetter.attemptsTold)")
     try rows.bind([.integer(Int64(id))])
     var attempts: [DeadLetter.Attempt] = []
-    while try rows.step() { attempts.append(DeadLetter.Attempt(at: Int(rows.integer(0)), error: rows.text(1))) }
+    while try rows.step() {
+      let row = try rows.row(of: "attempts", number: 2, Int64.min...Int64.max)
+      attempts.append(DeadLetter.Attempt(at: Int(try row.integer(0, Row.times)), error: rows.text(1)))
+    }
     return attempts.reversed()
   }
 
@@ -52,12 +55,12 @@ extension Store {
       row.reset()
       try row.bind([.integer(id.number)])
       guard try row.step() else { continue }
-      guard let job = JobID(row.text(0)), let status = JobStatus(rawValue: UInt8(clamping: row.integer(1)))
-      else { continue }
+      let letter = Row(statement: row, table: "updates", number: id.number)
       found.append(
         FoundDeadLetter(
           entry: OutboxEntry(
-            id: id, job: job, status: status, metadata: row.blob(2), storedAt: WallTime(milliseconds: row.integer(3))),
+            id: id, job: try letter.job(0), status: try letter.status(1), metadata: row.blob(2),
+            storedAt: try letter.time(3)),
           isTooLate: row.integer(4) != 0))
     }
     row.reset()

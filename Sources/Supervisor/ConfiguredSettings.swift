@@ -73,11 +73,11 @@ extension TaskOrder {
     guard dispatch.kind == .celery, let broker = dispatch.brokerURL, let task = dispatch.task,
       let queue = dispatch.queue
     else { return nil }
-    let seconds = max(0, (beginBy - Clock.wallMilliseconds) / 1000)
+    let left = WallTime(milliseconds: beginBy) - WallTime(milliseconds: Clock.wallMilliseconds)
     self.init(
       broker: RedisServer(broker), task: task, queue: queue, areJobRequests: true,
       moreArguments: dispatch.extraArguments, keywordArguments: dispatch.extraKeywordArguments, expiresAt: beginBy,
-      markerSeconds: Int(seconds) + Self.marginSeconds, tasks: [Task(id: job.description, argument: body)])
+      markerSeconds: max(0, left.wholeSeconds) + Self.marginSeconds, tasks: [Task(id: job.description, argument: body)])
   }
 }
 

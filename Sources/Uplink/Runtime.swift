@@ -134,7 +134,8 @@ final class Runtime {
     if let timerAt, timerAt <= deadline { return }
     timer?.cancel()
     timerAt = deadline
-    let delay = max(0, (deadline - Self.now.boot).nanoseconds)
+    // Who waits for longer looks again in between: NIO traps on the sum of its clock and a very long time.
+    let delay = min(max(0, (deadline - Self.now.boot).nanoseconds), 3_600_000_000_000)
     let bound = NIOLoopBound(self, eventLoop: loop)
     timer = loop.scheduleTask(in: .nanoseconds(delay)) {
       bound.value.timerAt = nil

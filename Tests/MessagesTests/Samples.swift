@@ -68,7 +68,7 @@ enum Samples {
   static let supervisorToListener: [SupervisorToListener] =
     [
       .assign(ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 0)),
-      .assign(ListenerSettings(job: firstJob, uplinkSocket: "/run/é", maxFrameBytes: .max)),
+      .assign(ListenerSettings(job: firstJob, uplinkSocket: "/run/é", maxFrameBytes: Int(Int32.max))),
       .assign(ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 1, redis: redis(.socket("/r"), .core))),
       .assign(
         ListenerSettings(job: nil, uplinkSocket: "", maxFrameBytes: 1, redis: redis(.name("n", port: 1), .pubsub))),

@@ -59,7 +59,7 @@ struct TopFrame {
         now.nanoseconds > before.nanoseconds
       else { return "-" }
       return Self.tenths(
-        Double(count(state) - count(earlier)) / (Double(now.nanoseconds - before.nanoseconds) / 1e9))
+        (Double(count(state)) - Double(count(earlier))) / (Double(now.nanoseconds - before.nanoseconds) / 1e9))
     }
     return "rates        \(rate(\.stored)) stored/s, \(rate(\.delivered)) delivered/s"
   }

@@ -74,7 +74,7 @@ public struct Deadline: Sendable, Hashable {
   /// That deadline on the clock of the boot that is running.
   public func instant(inBoot current: String, at now: Moment) -> Instant {
     if current == bootID { return boot }
-    return now.boot + .milliseconds(wall.milliseconds - now.wall.milliseconds)
+    return now.boot + (wall - now.wall)
   }
 }
 

@@ -389,7 +389,7 @@ public struct UplinkCore: Sendable {
 
   /// What a job has from now on until it must have ended.
   func allowedTime(_ limitSeconds: Int) -> Duration {
-    .seconds(limitSeconds + settings.graceSeconds + (settings.tasks?.queueSeconds ?? 0))
+    .seconds(limitSeconds) + .seconds(settings.graceSeconds) + .seconds(settings.tasks?.queueSeconds ?? 0)
   }
 
   /// Changes a job where it lies, if it is there.
@@ -448,7 +448,7 @@ extension UplinkCore.Job {
   /// As it comes back from the record.
   init(_ stored: StoredJob, deadline: Instant?, at now: Moment) {
     self.init(
-      receivedAt: now.boot + .milliseconds(stored.receivedAt.milliseconds - now.wall.milliseconds), phase: stored.phase,
+      receivedAt: now.boot + (stored.receivedAt - now.wall), phase: stored.phase,
       statuses: stored.statuses, limitSeconds: stored.limitSeconds, deadline: deadline, isTask: stored.isTask,
       command: stored.command, exitStored: stored.exitStored, signatureHash: stored.signatureHash,
       bodyBytes: stored.bodyBytes)

@@ -112,9 +112,7 @@ extension UplinkCore {
   mutating func listenerReady(_ id: JobID, at now: Moment) {
     guard let job = jobs[id], job.phase == .accepted, stopStep == nil else { return }
     let allowed = allowedTime(job.limitSeconds)
-    let deadline = Deadline(
-      boot: now.boot + allowed, bootID: bootID,
-      wall: WallTime(milliseconds: now.wall.milliseconds + Int64(allowed.wholeMilliseconds)))
+    let deadline = Deadline(boot: now.boot + allowed, bootID: bootID, wall: now.wall + allowed)
     jobs[id]?.phase = .dispatching
     jobs[id]?.deadline = deadline.boot
     jobs[id]?.isTask = settings.tasks != nil
@@ -150,8 +148,7 @@ extension UplinkCore {
         message: "its task could not be put into the queue in time: \(job.delay ?? "the service did not run")", at: now)
       return
     }
-    let beginBy = now.wall.milliseconds + Int64(left.wholeMilliseconds)
-    actions.append(.toSupervisor(.dispatch(id, body: body, beginBy: beginBy)))
+    actions.append(.toSupervisor(.dispatch(id, body: body, beginBy: (now.wall + left).milliseconds)))
   }
 
   /// The broker was not to be had. Its request is read again, for the next attempt.

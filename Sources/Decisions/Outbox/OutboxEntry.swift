@@ -5,7 +5,7 @@ public struct UpdateID: Sendable, Hashable, Comparable, CustomStringConvertible 
   public let number: Int64
   public init(_ number: Int64) { self.number = number }
 
-  public var next: UpdateID { UpdateID(number + 1) }
+  public var next: UpdateID { UpdateID(number.saturatingAdd(1)) }
   public var description: String { String(number) }
   public static func < (left: UpdateID, right: UpdateID) -> Bool { left.number < right.number }
 }

@@ -1,3 +1,4 @@
+import CSQLite
 import Glibc
 import MessagePack
 import Messages
@@ -57,6 +58,57 @@ private let job = "11111111-2222-4333-8444-555555555555"
       try rehearsal.facilitatorComesBack()
       try rehearsal.expectAccepted(id, [.received, .accepted])
     }
+  }
+
+  /// Numbers near the limits, in a row of an otherwise sound file: the service is up and says which one, and with the old
+  /// number it goes on.
+  @Test(arguments: [
+    ("jobs", "received_at", Int64.max), ("jobs", "deadline_wall", .min), ("updates", "stored_at", .max),
+    ("updates", "id", .max),
+  ])
+  func aNumberThatCannotBeIsNamed(table: String, column: String, number: Int64) throws {
+    try onStage { settings in
+      settings.more["stop"] = "drain_seconds = 0"
+    } _: { rehearsal in
+      let id = try #require(JobID(job))
+      let worker = try rehearsal.workerOfNewJob(id)
+      try rehearsal.facilitatorGoesAway()
+      #expect(try worker.send(.accepted) == .stored)
+      try rehearsal.killSupervisor()
+      let file = rehearsal.stateDirectory + "/hordelink.db"
+      let last = "WHERE rowid = (SELECT max(rowid) FROM \(table))"
+      let old = try self.number(in: file, "SELECT \(column) FROM \(table) \(last)")
+      _ = try self.number(in: file, "UPDATE \(table) SET \(column) = \(number) \(last) RETURNING 1")
+
+      try rehearsal.startSupervisor()
+      try rehearsal.until("\(table).\(column) of row") { $0.log.contains($1) }
+      #expect(rehearsal.log.contains("is \(number): the file is damaged and is left as it is"))
+      let uplink = try rehearsal.report()?.children.first { $0.name == "uplink" }
+      #expect(uplink != nil && uplink?.state != "ready")
+      #expect(!rehearsal.log.contains("was ended by signal \(SIGILL)"))
+
+      _ = try self.number(in: file, "UPDATE \(table) SET \(column) = \(old) \(last) RETURNING 1")
+      try rehearsal.facilitatorComesBack()
+      try rehearsal.expectAccepted(id, [.received, .accepted], milliseconds: 60_000)
+    }
+  }
+
+  /// One number out of a database that nobody else writes to.
+  private func number(in file: String, _ sql: String) throws -> Int64 {
+    var handle: OpaquePointer?
+    var statement: OpaquePointer?
+    defer {
+      sqlite3_finalize(statement)
+      sqlite3_close(handle)
+    }
+    try #require(sqlite3_open(file, &handle) == SQLITE_OK)
+    sqlite3_busy_timeout(handle, 5000)
+    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK, "\(sql)")
+    try #require(sqlite3_step(statement) == SQLITE_ROW)
+    let number = sqlite3_column_int64(statement, 0)
+    // All of it is done with the end of the rows.
+    #expect(sqlite3_step(statement) == SQLITE_DONE)
+    return number
   }
 
   /// Beyond the room of its disk the service takes what ends jobs and nothing else; what it has taken is not lost, and
