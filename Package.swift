@@ -369,6 +369,6 @@ if Context.environment["HORDELINK_FUZZ"] != nil {
     .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
     .executableTarget(
       name: "FuzzProgram", dependencies: ["CFuzzer", "Fuzzing"], path: "Tests/Fuzz/Program", swiftSettings: strict,
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]),
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
   ]
 }

@@ -51,7 +51,9 @@ private func check(_ request: WorkerRequest, _ limit: Int) throws(Finding) {
 
 /// Our own frames: the first byte says of which conversation.
 func fuzzFrames(_ bytes: [UInt8]) throws(Finding) {
-  let body = bytes.dropFirst()
+  var body = bytes.dropFirst()
+  // The corpus outlives a new version: 4 stands for the one of today.
+  if body.count > 1, body[2] == 4 { body[2] = UInt8(truncatingIfNeeded: frameVersion) }
   switch bytes.first.map({ $0 % 9 }) {
   case 0: try roundTrip(SupervisorToUplink.self, body)
   case 1: try roundTrip(UplinkToSupervisor.self, body)
