@@ -1,5 +1,6 @@
 import Decisions
 import Facilitator
+import JSON
 import Messages
 import StatusUpdates
 import Store
@@ -62,6 +63,9 @@ final class UplinkRig {
         assemblers[update.job].append(frame)
         while let body = try assemblers[update.job].next() {
           let (message, generation) = try ListenerToUplink.read(body)
+          if case .update(_, _, let metadata?) = message, !JSONText.isObject(metadata) {
+            throw PathError("metadata is not an object")
+          }
           events.append(.fromListener(Self.listener(update.job), message, generation))
         }
       }

@@ -7,6 +7,9 @@ public struct LineLimit: Sendable, Hashable {
   /// beyond which it drops errors with the rest (journald.conf(5), RateLimitBurst=).
   public static let updates = (burst: 200, perSecond: 200)
 
+  /// Of what one job, or one other peer, is told off for: enough to see what is wrong with it.
+  public static let complaints = (burst: 50, perSecond: 1)
+
   private let burst: Int
   /// Nanoseconds in which one line is earned.
   private let interval: Int64
@@ -23,12 +26,7 @@ public struct LineLimit: Sendable, Hashable {
 
   /// Whether a line may pass at `now`, and how many were dropped since the last one that did.
   public mutating func admit(at now: Instant) -> (passes: Bool, droppedBefore: Int) {
-    let earned = (now - countedAt).nanoseconds / interval
-    if earned > 0 {
-      tokens = Int(min(Int64(burst), Int64(tokens).saturatingAdd(earned)))
-      // What is left of a line's worth of time counts towards the next.
-      countedAt = countedAt + .nanoseconds(earned * interval)
-    }
+    earn(until: now)
     guard tokens > 0 else {
       dropped += 1
       return (false, 0)
@@ -36,5 +34,53 @@ public struct LineLimit: Sendable, Hashable {
     tokens -= 1
     defer { dropped = 0 }
     return (true, dropped)
+  }
+
+  /// Whether it would now be as it was made.
+  fileprivate mutating func isWhole(at now: Instant) -> Bool {
+    earn(until: now)
+    return tokens == burst && dropped == 0
+  }
+
+  private mutating func earn(until now: Instant) {
+    let earned = (now - countedAt).nanoseconds / interval
+    guard earned > 0 else { return }
+    tokens = Int(min(Int64(burst), Int64(tokens).saturatingAdd(earned)))
+    // What is left of a line's worth of time counts towards the next.
+    countedAt = countedAt + .nanoseconds(earned * interval)
+  }
+}
+
+/// A limit for each job, or each other peer, so that none uses up the lines of others.
+public struct LineLimits<Peer: Hashable & Sendable>: Sendable {
+  /// How many peers are remembered. Those beyond it share one limit.
+  private static var capacity: Int { 4096 }
+
+  private let rate: (burst: Int, perSecond: Int)
+  private var limits: [Peer: LineLimit] = [:]
+  private var others: LineLimit
+
+  public init(_ rate: (burst: Int, perSecond: Int), at now: Instant) {
+    self.rate = rate
+    others = LineLimit(rate, at: now)
+  }
+
+  /// Whether a line about `peer` may pass at `now`, and how many were dropped since the last one that did.
+  public mutating func admit(_ peer: Peer, at now: Instant) -> (passes: Bool, droppedBefore: Int) {
+    if limits[peer] == nil, limits.count >= Self.capacity {
+      limits = limits.filter { entry in
+        var limit = entry.value
+        return !limit.isWhole(at: now)
+      }
+      if limits.count >= Self.capacity { return others.admit(at: now) }
+    }
+    return limits[peer, default: LineLimit(rate, at: now)].admit(at: now)
+  }
+}
+
+extension LineLimit {
+  /// The line that says how many were left out; nil for none.
+  public static func leftOut(_ count: Int) -> String? {
+    count == 0 ? nil : "\(count) lines like the next were left out: they came too fast"
   }
 }

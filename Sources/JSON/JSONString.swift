@@ -17,12 +17,28 @@ public enum JSONString {
   }
 
   /// Where the first byte is that has to be escaped; the end if none has.
-  private static func firstEscaped(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+  static func firstEscaped(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     let raw = UnsafeRawBufferPointer(text)
     var place = start
     while text.count - place >= 8, !hasEscaped(raw.loadUnaligned(fromByteOffset: place, as: UInt64.self)) { place += 8 }
     while place < text.count, !isEscaped(text[place]) { place += 1 }
     return place
+  }
+
+  /// Whether everything from `start` to before `end` is ASCII.
+  static func isASCII(_ text: UnsafeBufferPointer<UInt8>, from start: Int, to end: Int) -> Bool {
+    let raw = UnsafeRawBufferPointer(text)
+    var all: UInt64 = 0
+    var place = start
+    while end - place >= 8 {
+      all |= raw.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+      place += 8
+    }
+    while place < end {
+      all |= UInt64(raw[place])
+      place += 1
+    }
+    return all & 0x8080_8080_8080_8080 == 0
   }
 
   private static func isEscaped(_ byte: UInt8) -> Bool {

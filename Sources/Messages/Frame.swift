@@ -2,7 +2,7 @@ import MessagePack
 
 /// The version of every frame in this folder. It changes with any change of a field, so that a child of one
 /// version never misreads a parent of another (after an upgrade under a running service, for one).
-public let frameVersion: UInt64 = 4
+public let frameVersion: UInt64 = 5
 
 /// One conversation's messages. Each conversation is one enum, declared in one file of this folder.
 ///

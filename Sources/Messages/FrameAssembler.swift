@@ -8,7 +8,7 @@ public struct FrameAssembler: Sendable {
   /// Bytes of a refused frame that are still to come and are not kept.
   private var skipping = 0
   /// The largest body accepted, in bytes.
-  public let limit: Int
+  public var limit: Int
 
   public init(limit: Int) { self.limit = limit }
 

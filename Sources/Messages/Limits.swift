@@ -6,6 +6,8 @@ public enum Limits {
   public static let controlFrameBytes = facilitatorFrameBytes + 65_536
   /// The largest order to a task dispatcher, in bytes: the largest job request, or several small arguments, and the rest.
   public static let taskOrderBytes = 2 * facilitatorFrameBytes
+  /// The largest frame of a Listener that has not said hello, in bytes.
+  public static let helloBytes = 1024
   /// What a frame between a Listener and Uplink may have beyond a worker's frame, in bytes.
   public static let updateOverheadBytes = 65_536
   /// How much of a command's stderr is kept for the details of its failure, in bytes.

@@ -2,8 +2,9 @@ import MessagePack
 
 /// What a Listener tells Uplink, over Uplink's socket. The frame's generation is the Listener's.
 public enum ListenerToUplink: Message {
-  /// The first message: whose channel this is; nil for machine specs.
-  case hello(JobID?)
+  /// The first message: whose channel this is, nil for machine specs; and the proof from the Listener's settings, which
+  /// Uplink's loop looks at before anything is decided.
+  case hello(JobID?, token: [UInt8] = [])
   /// A checked update. `metadata` is JSON, or nil for null.
   case update(SequenceNumber, JobStatus, metadata: [UInt8]?)
   /// A checked machine-specs message, as the facilitator's frame without our hotkey.
@@ -27,7 +28,7 @@ public enum ListenerToUplink: Message {
 
   public var fields: [MessagePackValue] {
     switch self {
-    case .hello(let job): [job.map { .job($0) } ?? .null]
+    case .hello(let job, let token): [job.map { .job($0) } ?? .null, .binary(token)]
     case .update(let number, let status, let metadata):
       [.number(number.number), .status(status), metadata.map { .binary($0) } ?? .null]
     case .specs(let number, let specs): [.number(number.number), specs.value]
@@ -38,7 +39,7 @@ public enum ListenerToUplink: Message {
 
   public init(kind: UInt8, fields: inout FieldReader) throws(FrameError) {
     switch kind {
-    case 1: self = .hello(try fields.optional("job") { JobID($0) })
+    case 1: self = .hello(try fields.optional("job") { JobID($0) }, token: try fields.bytes("token"))
     case 2:
       self = .update(
         SequenceNumber(try fields.uint("sequence")), try fields.status("status"),

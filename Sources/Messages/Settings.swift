@@ -43,6 +43,8 @@ public struct UplinkSettings: MessagePart, Hashable {
   public var metrics: ListenSettings?
   /// The service drains: no new jobs are taken from the start.
   public var refuseJobs = false
+  /// By which the tokens of Listeners are known. A secret of the Supervisor and Uplink.
+  public var listenerSecret: [UInt8] = []
 
   public init(
     stateDirectory: String, secure: Bool, host: String, port: Int, path: String, caFile: String? = nil,
@@ -85,7 +87,7 @@ public struct UplinkSettings: MessagePart, Hashable {
       .int(maxFrameBytes),
       .bool(commandIsLauncher), tasks?.value ?? .null, .int(drainSeconds), .bool(hasStatusHook), .bool(hasCheatHook),
       metrics?.value ?? .null,
-      .bool(refuseJobs),
+      .bool(refuseJobs), .binary(listenerSecret),
     ]
   }
 
@@ -114,6 +116,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     hasCheatHook = try fields.bool("cheat hook")
     metrics = try fields.optionalPart("metrics")
     refuseJobs = try fields.bool("refuse jobs")
+    listenerSecret = try fields.bytes("secret of Listeners")
   }
 }
 
@@ -195,6 +198,8 @@ public struct ListenerSettings: MessagePart, Hashable {
   public var maxFrameBytes: Int
   /// Where workers report besides the job's socket; nil: nowhere.
   public var redis: RedisChannelSettings?
+  /// Proves to Uplink that the Supervisor has started this Listener, for this channel. A secret of the three.
+  public var token: [UInt8] = []
 
   public init(job: JobID?, uplinkSocket: String, maxFrameBytes: Int, redis: RedisChannelSettings? = nil) {
     self.job = job
@@ -204,7 +209,7 @@ public struct ListenerSettings: MessagePart, Hashable {
   }
 
   public var fields: [MessagePackValue] {
-    [job.map { .job($0) } ?? .null, .string(uplinkSocket), .int(maxFrameBytes), redis?.value ?? .null]
+    [job.map { .job($0) } ?? .null, .string(uplinkSocket), .int(maxFrameBytes), redis?.value ?? .null, .binary(token)]
   }
 
   public init(fields: inout FieldReader) throws(FrameError) {
@@ -212,5 +217,6 @@ public struct ListenerSettings: MessagePart, Hashable {
     uplinkSocket = try fields.string("Uplink's socket")
     maxFrameBytes = try fields.frameBytes("frame bytes")
     redis = try fields.optionalPart("Redis")
+    token = try fields.bytes("token")
   }
 }

@@ -74,7 +74,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
         listeners[id] = nil
         return post(.listenerGone(id))
       }
-      if case .hello(let job) = message { jobOf[id] = job }
+      if case .hello(let job, _) = message { jobOf[id] = job }
       if case .update(let number, let status, _) = message { askedFor[id, default: [:]][number.number] = status }
       post(.fromListener(id, message, generation))
     }

@@ -2,6 +2,7 @@
 
 import Configuration
 import Decisions
+import Identity
 import Messages
 import Platform
 
@@ -108,5 +109,14 @@ extension SupervisorCore.Settings {
       uplink: UplinkSettings(configuration), redis: RedisChannelSettings(configuration.channel),
       uplinkSocket: Ingress.uplinkPath(configuration.runtimeDirectory),
       stopGrace: .seconds(configuration.dispatch.stopSeconds))
+  }
+}
+
+extension SupervisorToUplink {
+  /// The same, with the secret by which Listeners are known where it carries settings: no decision sees it.
+  func with(_ secret: ListenerSecret) -> SupervisorToUplink {
+    guard case .configure(var settings) = self else { return self }
+    settings.listenerSecret = secret.bytes
+    return .configure(settings)
   }
 }

@@ -4,6 +4,7 @@ import Decisions
 import DequeModule
 import Failpoints
 import Glibc
+import Identity
 import Journal
 import Logging
 import Messages
@@ -25,6 +26,7 @@ final class Runtime {
   /// The soft limit of descriptors that commands get.
   private let descriptorLimit: UInt64
   private let bootID: String
+  private let listenerSecret: ListenerSecret
   private var core: SupervisorCore
   private var children: [ChildKey: ChildProcess] = [:]
   private var commands: [JobID: RunningCommand] = [:]
@@ -37,11 +39,13 @@ final class Runtime {
 
   /// - Parameter folder: where this program's siblings are.
   init(
-    configuration: Configuration, folder: String, environment: [String: String], logger: Logger, seed: UInt64
+    configuration: Configuration, folder: String, environment: [String: String], listenerSecret: ListenerSecret,
+    logger: Logger, seed: UInt64
   ) throws(SystemError) {
     self.configuration = configuration
     self.folder = folder
     self.environment = environment
+    self.listenerSecret = listenerSecret
     self.logger = logger
     loop = try EventLoop()
     ingress = try Ingress(
@@ -105,7 +109,11 @@ final class Runtime {
     case .signalHook(let run, let signal):
       if let hook = hooks[run] { ProcessTable.signalGroup(hook.pid, signal) }
     case .killLeftover(let job, let record): killLeftover(job, record)
-    case .toUplink(let message): send(message, to: .uplink)
+    case .toUplink(let message): send(message.with(listenerSecret), to: .uplink)
+    case .toListener(let channel, .assign(var settings)):
+      guard let child = children[.listener(channel)] else { break }
+      settings.token = listenerSecret.token(channel: channel.tokenName, generation: child.generation.number)
+      send(SupervisorToListener.assign(settings), to: .listener(channel))
     case .toListener(let channel, let message): send(message, to: .listener(channel))
     case .removeIngress(let job): attempt { () throws(SystemError) in try ingress.remove(job) }
     case .keepIngress(let jobs): attempt { () throws(SystemError) in try ingress.keep(only: jobs) }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Configuration
 import Glibc
+import Identity
 import Journal
 import Logging
 import Messages
@@ -82,7 +83,7 @@ struct SupervisorCommand: ParsableCommand {
       var generator = SystemRandomNumberGenerator()
       let runtime = try Runtime(
         configuration: settings, folder: try ProcessTable.ownFolder(), environment: environment,
-        logger: logger, seed: generator.next())
+        listenerSecret: try ListenerSecret(), logger: logger, seed: generator.next())
       let code = try withExtendedLifetime(locks) { () throws(SystemError) in try runtime.run() }
       journal.flush()
       return code

@@ -9,20 +9,26 @@ final class FrameHandler<Incoming: Message>: ChannelInboundHandler {
   typealias OutboundOut = ByteBuffer
 
   private var assembler: FrameAssembler
-  private let received: (Incoming, Generation) -> Void
+  private let received: (Incoming, Generation) throws -> Void
   private let closed: (String?) -> Void
   private var reason: String?
 
   /// - Parameters:
   ///   - limit: the largest frame accepted, in bytes.
-  ///   - received: is called with each message.
+  ///   - received: is called with each message; its error closes the socket.
   ///   - closed: is called once when the socket has ended, with what was wrong if anything was.
   init(
-    limit: Int, received: @escaping (Incoming, Generation) -> Void, closed: @escaping (String?) -> Void
+    limit: Int, received: @escaping (Incoming, Generation) throws -> Void, closed: @escaping (String?) -> Void
   ) {
     assembler = FrameAssembler(limit: limit)
     self.received = received
     self.closed = closed
+  }
+
+  /// The largest frame accepted, in bytes.
+  var limit: Int {
+    get { assembler.limit }
+    set { assembler.limit = newValue }
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -30,7 +36,7 @@ final class FrameHandler<Incoming: Message>: ChannelInboundHandler {
     do {
       while let body = try assembler.next() {
         let (message, generation) = try Incoming.read(body)
-        received(message, generation)
+        try received(message, generation)
       }
     } catch {
       reason = "\(Incoming.conversation): \(error)"

@@ -19,7 +19,7 @@ enum Program {
     try Dumpable.off()
     // The record is nobody else's to read, and SQLite makes its files itself.
     umask(0o077)
-    let settings: UplinkSettings
+    var settings: UplinkSettings
     let generation: Generation
     do {
       guard let first = try firstMessage() else { return ExitCode.success }
@@ -28,6 +28,11 @@ enum Program {
       throw CannotStart(
         code: ExitCode.usage, text: "is started by hordelink-supervisor and by nothing else (\(error))")
     }
+    guard let secret = ListenerSecret(settings.listenerSecret) else {
+      throw CannotStart(code: ExitCode.software, text: "the configuration holds no secret of Listeners")
+    }
+    // The one copy is in `secret`.
+    settings.listenerSecret = []
     // As on the Supervisor's lines about it, so that its whole story is found by them.
     let journal = try Journal.start(
       program: "hordelink-uplink",
@@ -51,7 +56,7 @@ enum Program {
           metadata: ["MESSAGE_ID": "\(JournalEvent.signaturesNotVerified.rawValue)"])
       }
       return try withExtendedLifetime(lock) {
-        try serve(settings, generation, key, trusted, facilitator, logger)
+        try serve(settings, generation, key, trusted, secret, facilitator, logger)
       }
     } catch let problem as CannotStart {
       Journal.lastWords("hordelink-uplink: \(problem.text)")
@@ -67,7 +72,7 @@ enum Program {
   /// Opens the record, and serves until the Supervisor or an error ends it.
   private static func serve(
     _ settings: UplinkSettings, _ generation: Generation, _ hotkey: HandedOver<Hotkey>, _ trusted: TrustedSigners,
-    _ address: FacilitatorAddress, _ logger: Logger
+    _ secret: ListenerSecret, _ address: FacilitatorAddress, _ logger: Logger
   ) throws -> Int32 {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop = group.next()
@@ -85,8 +90,8 @@ enum Program {
           guard let hotkey = hotkey.take() else { return }
           let runtime = Runtime(
             Runtime.Parts(
-              settings: settings, generation: generation, hotkey: hotkey, trusted: trusted, address: address,
-              stored: stored, bootID: bootID, seed: seed),
+              settings: settings, generation: generation, hotkey: hotkey, trusted: trusted,
+              listenerSecret: secret, address: address, stored: stored, bootID: bootID, seed: seed),
             loop: loop, storeThread: storeThread, logger: logger, finish: { finished.succeed($0) })
           box.value = runtime
           connect(NIOLoopBound(runtime, eventLoop: loop), loop, logger, failed: { finished.fail($0) })

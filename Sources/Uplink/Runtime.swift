@@ -23,6 +23,7 @@ final class Runtime {
   private let loop: any EventLoop
   private let storeThread: StoreThread
   private let resolver: NameResolver
+  private let gate: ListenerGate
   private let finish: (Int32) -> Void
 
   private var core: UplinkCore
@@ -48,6 +49,7 @@ final class Runtime {
     var generation: Generation
     var hotkey: Hotkey
     var trusted: TrustedSigners
+    var listenerSecret: ListenerSecret
     var address: FacilitatorAddress
     var stored: StoredState
     var bootID: String
@@ -67,6 +69,7 @@ final class Runtime {
     self.loop = loop
     self.storeThread = storeThread
     resolver = NameResolver(loop: loop)
+    gate = ListenerGate(parts.listenerSecret, loop: loop, logger: logger, now: Self.now.boot)
     self.logger = logger
     self.finish = finish
     core = UplinkCore(
@@ -160,21 +163,28 @@ final class Runtime {
     finish(reason == nil ? ExitCode.success : ExitCode.software)
   }
 
-  /// A Listener has connected. Returns what handles its frames.
+  /// Somebody has connected as a Listener. Returns what handles its frames.
   func listenerConnected(_ channel: any NIOCore.Channel) -> FrameHandler<ListenerToUplink> {
     let id = ConnectionID(nextListener)
     nextListener += 1
-    listeners[id] = OutgoingFrames(channel)
-    return FrameHandler(
-      limit: settings.maxFrameBytes + Limits.updateOverheadBytes,
-      received: { [self] message, generation in listenerSaid(id, message, generation) },
+    let connection = OutgoingFrames(channel)
+    listeners[id] = connection
+    let visitor = gate.opened { connection.close() }
+    weak var reader: FrameHandler<ListenerToUplink>?
+    let handler = FrameHandler<ListenerToUplink>(
+      limit: visitor.frameLimit(settings),
+      received: { [self] message, generation in
+        try gate.check(message, generation, of: visitor)
+        if case .hello = message { reader?.limit = visitor.frameLimit(settings) }
+        listenerSaid(id, message, generation)
+      },
       closed: { [self] reason in
-        if let reason {
-          logger.log(LogEntry(.error, .badMessage, "\(reason); the connection of a Listener is closed"))
-        }
+        gate.closed(visitor, reason, now: Self.now.boot)
         listeners[id] = nil
         post(.listenerGone(id))
       })
+    reader = handler
+    return handler
   }
 
   private func listenerSaid(_ id: ConnectionID, _ message: ListenerToUplink, _ generation: Generation) {

@@ -60,7 +60,7 @@ final class UplinkUnderTest {
   func does(_ event: UplinkCore.Event) -> [UplinkCore.Action] {
     if case .fromListener(let listener, let message, _) = event {
       switch message {
-      case .hello(let job): jobOf[listener] = job
+      case .hello(let job, _): jobOf[listener] = job
       case .update(let number, let status, _):
         if let job = jobOf[listener] { asked[Sent(listener: listener, number: number)] = (job, status) }
       default: break

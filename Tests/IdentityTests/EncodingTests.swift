@@ -106,6 +106,22 @@ struct EncodingTests {
     #expect(Blake2b.hash512() == Blake2b.hash512([]))
   }
 
+  /// The blake2 that Python has, under the same key.
+  @Test("The token of a Listener is BLAKE2b-256 under the secret")
+  func listenerTokens() throws {
+    let secret = try #require(ListenerSecret((0..<32).map { UInt8($0) }))
+    let channel = "11111111-2222-4333-8444-555555555555"
+    let token = secret.token(channel: channel, generation: 7)
+    #expect(Hex.encode(token) == "6281a5d677ea9a91a54b17b2fe783898f25e94143846f1f71ec6cdc36a4685f0")
+    #expect(secret.isToken(token, channel: channel, generation: 7))
+    #expect(!secret.isToken(token, channel: channel, generation: 8))
+    #expect(!secret.isToken(token, channel: "specs", generation: 7))
+    #expect(!secret.isToken(Array(token.dropLast()), channel: channel, generation: 7))
+    #expect(!secret.isToken([], channel: channel, generation: 7))
+    #expect(try !ListenerSecret().isToken(token, channel: channel, generation: 7))
+    #expect(ListenerSecret([]) == nil)
+  }
+
   @Test("Keys and signatures of another length are refused")
   func lengths() {
     #expect(throws: IdentityError.wrongLength(what: "the public key", expected: 32, actual: 33)) {

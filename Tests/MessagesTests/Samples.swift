@@ -88,7 +88,7 @@ enum Samples {
 
   static let listenerToUplink: [ListenerToUplink] =
     [
-      .hello(nil), .hello(firstJob), .update(SequenceNumber(.max), .completed, metadata: [1, 2]),
+      .hello(nil), .hello(firstJob, token: [1, 0, 0xff]), .update(SequenceNumber(.max), .completed, metadata: [1, 2]),
       .update(SequenceNumber(0), .completed, metadata: []),
       .specs(SequenceNumber(1), MachineSpecs(minerHotkey: "m", batchID: "b", specs: [0xff])),
     ] + JobStatus.allCases.map { .update(SequenceNumber(1), $0, metadata: nil) }

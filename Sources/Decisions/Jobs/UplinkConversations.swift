@@ -34,7 +34,7 @@ extension UplinkCore {
   mutating func fromListener(
     _ listener: ListenerID, _ message: ListenerToUplink, _ generation: Generation, at now: Moment
   ) {
-    if case .hello(let job) = message {
+    if case .hello(let job, _) = message {
       hello(listener, job, generation)
       return
     }

@@ -165,7 +165,7 @@ public struct ListenerCore: Sendable {
       link = .greeting
       connectedAt = now
       reconnectAt = nil
-      actions.append(.toUplink(.hello(settings.job)))
+      actions.append(.toUplink(.hello(settings.job, token: settings.token)))
     case .uplinkLost:
       // One that has served is being replaced, and whoever connects waits at its socket. Anything else has its pause: an
       // Uplink that is lost as soon as it is told what waits would be so again and again.
@@ -230,7 +230,7 @@ public struct ListenerCore: Sendable {
     case .resume:
       // What was sent in the meantime was not heard: all of it goes again, as on a new connection.
       link = .greeting
-      actions.append(.toUplink(.hello(settings.job)))
+      actions.append(.toUplink(.hello(settings.job, token: settings.token)))
     }
   }
 

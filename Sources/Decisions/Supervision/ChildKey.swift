@@ -5,6 +5,15 @@ public enum Channel: Sendable, Hashable {
   case job(JobID)
   /// Machine specs: one permanent Listener.
   case specs
+
+  /// The job whose it is, if it is one's.
+  public var job: JobID? {
+    guard case .job(let job) = self else { return nil }
+    return job
+  }
+
+  /// What a Listener's token names it by.
+  public var tokenName: String { job?.description ?? "specs" }
 }
 
 /// A child of the Supervisor that is one of our own programs.
@@ -23,8 +32,8 @@ public enum ChildKey: Sendable, Hashable {
 
   /// The job it serves, if it serves one.
   public var job: JobID? {
-    guard case .listener(.job(let job)) = self else { return nil }
-    return job
+    guard case .listener(let channel) = self else { return nil }
+    return channel.job
   }
 
   /// What its death means.
