@@ -230,7 +230,8 @@ let package = Package(
     .executableTarget(
       name: "PathsBenchmark",
       dependencies: [
-        "Decisions", "Facilitator", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "StatusUpdates", "Store",
+        "Decisions", "Facilitator", "JSON", "MessagePack", "Messages", "Platform", "Rehearsal", "StatusUpdates",
+        "Store",
       ], path: "Benchmarks/Paths", swiftSettings: strict, linkerSettings: withRuntime),
 
     .target(

@@ -51,6 +51,15 @@ enum { OPEN_PATH = 010000000 };
 static inline int set_dumpable(unsigned long on) { return prctl(4 /* PR_SET_DUMPABLE */, on, 0UL, 0UL, 0UL); }
 enum { AMBIENT_RAISE = 2, AMBIENT_CLEAR_ALL = 4 };
 enum { CAPABILITY_SETGID = 6, CAPABILITY_SETUID = 7 };
+static inline int become_subreaper(void) { return prctl(36 /* PR_SET_CHILD_SUBREAPER */, 1UL, 0UL, 0UL, 0UL); }
+// pidfd_send_signal(2), glibc 2.36 and later; the siginfo_t is always NULL here
+extern int pidfd_send_signal(int pidfd, int signal, void *info, unsigned int flags);
+// ioctl(2): what follows the request varies
+extern int ioctl(int fd, unsigned long request, ...);
+static inline int unread_bytes(int fd) {
+  int count = 0;
+  return ioctl(fd, 0x541BUL /* SIOCINQ */, &count) < 0 ? -1 : count;
+}
 // posix_spawn(3), glibc 2.34 and later
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 // posix_spawn(3), glibc 2.29 and later

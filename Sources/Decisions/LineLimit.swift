@@ -6,16 +6,18 @@ public struct LineLimit: Sendable, Hashable {
   /// About single updates. Two thirds of what journald takes of a service unless it is told otherwise: 10,000 lines in 30 s,
   /// beyond which it drops errors with the rest (journald.conf(5), RateLimitBurst=).
   public static let updates = (burst: 200, perSecond: 200)
-
   /// Of what one job, or one other peer, is told off for: enough to see what is wrong with it.
   public static let complaints = (burst: 50, perSecond: 1)
+  /// What is passed on for a Listener, which keeps to `complaints` itself.
+  static let relayed = (burst: 200, perSecond: 5)
 
   private let burst: Int
   /// Nanoseconds in which one line is earned.
   private let interval: Int64
   private var tokens: Int
   private var countedAt: Instant
-  private var dropped = 0
+  /// Lines that were dropped since the last one that passed.
+  public private(set) var dropped = 0
 
   public init(_ rate: (burst: Int, perSecond: Int), at now: Instant) {
     burst = rate.burst
@@ -25,9 +27,10 @@ public struct LineLimit: Sendable, Hashable {
   }
 
   /// Whether a line may pass at `now`, and how many were dropped since the last one that did.
-  public mutating func admit(at now: Instant) -> (passes: Bool, droppedBefore: Int) {
+  /// - Parameter isBlocked: there is no room for it just now, whatever the limit says.
+  public mutating func admit(at now: Instant, orDrop isBlocked: Bool = false) -> (passes: Bool, droppedBefore: Int) {
     earn(until: now)
-    guard tokens > 0 else {
+    guard tokens > 0, !isBlocked else {
       dropped += 1
       return (false, 0)
     }
@@ -36,10 +39,20 @@ public struct LineLimit: Sendable, Hashable {
     return (true, dropped)
   }
 
-  /// Whether it would now be as it was made.
+  /// When it can be said at last how many lines were dropped, if no other line comes; nil when none was.
+  public var reportDue: Instant? { dropped == 0 ? nil : tokens > 0 ? countedAt : countedAt + .nanoseconds(interval) }
+
+  /// How many lines were dropped since the last one that passed, for a line that says so and nothing else; 0 when none was, or
+  /// not even that line may pass yet.
+  public mutating func report(at now: Instant) -> Int {
+    guard let due = reportDue, due <= now else { return 0 }
+    return admit(at: now).droppedBefore
+  }
+
+  /// Whether it lets as much pass as when it was made.
   fileprivate mutating func isWhole(at now: Instant) -> Bool {
     earn(until: now)
-    return tokens == burst && dropped == 0
+    return tokens == burst
   }
 
   private mutating func earn(until now: Instant) {
@@ -81,6 +94,6 @@ public struct LineLimits<Peer: Hashable & Sendable>: Sendable {
 extension LineLimit {
   /// The line that says how many were left out; nil for none.
   public static func leftOut(_ count: Int) -> String? {
-    count == 0 ? nil : "\(count) lines like the next were left out: they came too fast"
+    count == 0 ? nil : "\(count) lines of this kind were left out: they came too fast"
   }
 }

@@ -28,10 +28,10 @@ final class Loop {
   var redisIsEmpty = true
   var bounds: ConnectionBounds
   var isStarving = false
-  var draining = false
+  var drain: Drain?
   var accepting = true
   var acceptAgainAt: Instant?
-  private var droppedLines = 0
+  private var lines: LineLimit
   /// Whether something was written to Uplink since the last flush.
   private var uplinkIsWritten = false
   /// Workers that something was written to since the last flush.
@@ -45,6 +45,7 @@ final class Loop {
     self.control = control
     self.listening = listening
     poller = try Poller()
+    lines = LineLimit(LineLimit.complaints, at: Instant(nanoseconds: Clock.bootNanoseconds))
     core = ListenerCore(settings: settings)
     bounds = ConnectionBounds(frame: settings.maxFrameBytes)
     let poller = poller
@@ -86,20 +87,23 @@ final class Loop {
           }
         if let code { return code }
       }
-      if draining, let code = try drain() { return code }
+      if drain != nil, let code = try goOnDraining() { return code }
       if let due = core.nextDeadline, due <= now, let code = try handle(.timeReached) { return code }
       if let redis, let due = redis.nextDeadline, due <= now, let code = try tellRedis(.timeReached) { return code }
       if let due = bounds.nextDeadline, due <= now, let code = try endOverdueFrames() { return code }
+      if let due = reportDue, due <= now, let code = try reportLines() { return code }
       if bounds.isFull || isStarving { try balance() }
       if let due = acceptAgainAt, due <= now, let code = try acceptAgain() { return code }
     }
   }
 
   private var timeout: Int32? {
-    if draining, workers.values.contains(where: { $0.isRead && !$0.isEmpty }) { return 0 }
+    if drain != nil, workers.values.contains(where: { $0.isRead && !$0.isDrained }) { return 0 }
     let ours = Instant.earlier(core.nextDeadline, redis?.nextDeadline)
     let others = Instant.earlier(bounds.nextDeadline, acceptAgainAt)
-    return Instant.earlier(ours, others).map { Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1)) }
+    return Instant.earlier(Instant.earlier(ours, others), reportDue).map {
+      Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1))
+    }
   }
 
   func handle(_ event: ListenerCore.Event) throws(SystemError) -> Int32? {
@@ -144,10 +148,10 @@ final class Loop {
         try watch(worker)
         if let code = try takeRequests(worker) { return code }
       case .drain:
-        draining = true
+        drain = Drain(of: listening)
+        for worker in workers.values { try worker.owe() }
         // Those who waited for a place have one now.
         try resumeAccepting()
-        for worker in workers.values { worker.isEmpty = worker.finishedReading }
         redisIsEmpty = redis == nil
         if let code = try tellRedis(.drain) { return code }
       case .endChannel: if let code = try tellRedis(.end) { return code }
@@ -163,24 +167,39 @@ final class Loop {
   func tell(_ message: ListenerToSupervisor) throws(SystemError) -> Int32? {
     Failpoint.reach("listener.finishing", when: message == .finished)
     do throws(FrameConnection.Failure) {
-      if case .log = message {
-        // Lines give way to everything else when the Supervisor does not read as fast as they come.
-        guard !control.wantsToWrite else {
-          droppedLines += 1
-          return nil
-        }
-        if droppedLines > 0 {
-          let text = "\(droppedLines) lines were dropped: they came faster than they were read"
-          droppedLines = 0
-          try control.send(ListenerToSupervisor.log(.warning, text).frame(generation: generation))
-        }
+      switch message {
+      case .log:
+        // Nearly all of them are caused by what workers send. They give way to everything else when the Supervisor does not
+        // read as fast as they come.
+        let (passes, dropped) = lines.admit(at: now, orDrop: control.wantsToWrite)
+        guard passes else { return nil }
+        try sayLeftOut(dropped)
+      case .finished: try sayLeftOut(lines.dropped)
+      default: break
       }
       try control.send(message.frame(generation: generation))
     } catch {
-      // A Supervisor that is gone needs no exit code; one that does not read must not take this for the end.
-      if case .system = error { return ExitCode.success }
-      return ExitCode.software
+      return Self.code(error)
     }
+    try watchControl()
+    return nil
+  }
+
+  /// A Supervisor that is gone needs no exit code; one that does not read must not take this for the end.
+  private static func code(_ failure: FrameConnection.Failure) -> Int32 {
+    if case .system = failure { ExitCode.success } else { ExitCode.software }
+  }
+
+  private func sayLeftOut(_ count: Int) throws(FrameConnection.Failure) {
+    guard let text = LineLimit.leftOut(count) else { return }
+    try control.send(ListenerToSupervisor.log(.warning, text).frame(generation: generation))
+  }
+
+  /// When it is to be said how many lines were left out, as no other line has come since.
+  private var reportDue: Instant? { control.wantsToWrite ? nil : lines.reportDue }
+
+  private func reportLines() throws(SystemError) -> Int32? {
+    do throws(FrameConnection.Failure) { try sayLeftOut(lines.report(at: now)) } catch { return Self.code(error) }
     try watchControl()
     return nil
   }

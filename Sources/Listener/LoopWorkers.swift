@@ -13,12 +13,12 @@ extension Loop {
   private static let acceptRest = Duration.seconds(1)
 
   /// The fact that the command has ended waits for everybody who has connected before it.
-  private var limit: Int { draining ? 4 * Self.connectionLimit : Self.connectionLimit }
+  private var limit: Int { drain == nil ? Self.connectionLimit : 4 * Self.connectionLimit }
 
   func acceptWorkers() throws(SystemError) -> Int32? {
     while true {
       guard workers.count < limit else {
-        guard let idle = bounds.idlest(at: now), let worker = workers[idle] else { break }
+        guard let worker = givingWay else { break }
         let text = "a silent connection gives way to another: \(workers.count) are open"
         if let code = try tell(.log(.notice, text)) { return code }
         if let code = try forget(worker) { return code }
@@ -34,8 +34,13 @@ extension Loop {
         try stopAccepting()
         return try tell(.log(.error, "no worker's connection can be accepted: \(error); tried again in a second"))
       }
-      guard let socket = accepted else { return nil }
-      guard try UnixSocket.isAllowed(UnixSocket.peer(of: socket), of: socket) else {
+      guard let socket = accepted else {
+        drain?.hasAccepted = true
+        return nil
+      }
+      let peer = try UnixSocket.peer(of: socket)
+      if drain?.accepted(peer) == true { continue }
+      guard try UnixSocket.isAllowed(peer, of: socket) else {
         let text = "a connection of another user, outside of our group, is closed"
         if let code = try tell(.log(.warning, text)) { return code }
         continue
@@ -45,6 +50,7 @@ extension Loop {
         connection: FrameConnection(
           socket, limit: settings.maxFrameBytes, outgoingLimit: Self.unreadAnswers))
       nextWorker += 1
+      if drain?.hasAccepted == false { try worker.owe() }
       workers[worker.id] = worker
       bounds.opened(worker.id, at: now)
       try watch(worker)
@@ -53,6 +59,12 @@ extension Loop {
     acceptAgainAt = bounds.nextIdle ?? now + ConnectionBounds.idleTime
     try stopAccepting()
     return nil
+  }
+
+  /// The connection that another takes the place of. In a drain that is one that has nothing more to say for it.
+  private var givingWay: Worker? {
+    if drain == nil { return bounds.idlest(at: now).flatMap { workers[$0] } }
+    return workers.values.first { $0.isDrained && bounds.isAnswered($0.id) }
   }
 
   /// After a rest, or when a connection may have been silent for long enough to give way.
@@ -109,7 +121,8 @@ extension Loop {
 
   private func readOnce(_ worker: Worker) throws(SystemError) -> Int32? {
     do {
-      worker.isEmpty = try !worker.connection.fill()
+      // The kernel has counted more than there is to be read.
+      if try !worker.connection.fill() { worker.owedUntil = 0 }
     } catch {
       return try forget(worker)
     }
@@ -130,13 +143,11 @@ extension Loop {
       guard let request else {
         guard worker.connection.atEnd else { return nil }
         worker.finishedReading = true
-        worker.isEmpty = true
         try watch(worker)
         return try handle(.workerAtEnd(worker.id))
       }
       if case .wrong(_, _, closes: true) = request.content {
         worker.finishedReading = true
-        worker.isEmpty = true
         try watch(worker)
       }
       took = true
@@ -178,7 +189,6 @@ extension Loop {
     for id in bounds.overdue(at: now) {
       guard let worker = workers[id] else { continue }
       worker.finishedReading = true
-      worker.isEmpty = true
       try watch(worker)
       bounds.asked(id)
       let text = "a frame is not whole \(ConnectionBounds.frameTime.wholeSeconds) s after its first byte"
@@ -188,14 +198,45 @@ extension Loop {
     return nil
   }
 
-  /// Reads everything that has been sent so far: the whole backlog, and each connection until nothing is left.
-  func drain() throws(SystemError) -> Int32? {
-    if acceptAgainAt == nil, let code = try acceptWorkers() { return code }
-    for worker in workers.values where worker.isRead && !worker.isEmpty {
+  /// Reads what was sent before the drain began: those who had connected, and of each connection what had come. Nothing
+  /// that comes later is waited for, or who goes on sending would withhold the command's exit.
+  func goOnDraining() throws(SystemError) -> Int32? {
+    let hasPlace = acceptAgainAt == nil || workers.count >= limit && givingWay != nil
+    if drain?.hasAccepted == false, hasPlace, let code = try acceptWorkers() { return code }
+    for worker in workers.values where worker.isRead && !worker.isDrained {
       if let code = try readOnce(worker) { return code }
     }
-    guard accepting, redisIsEmpty, workers.values.allSatisfy(\.isEmpty) else { return nil }
-    draining = false
+    // A frame of which nothing more is owed does not become whole in time, and keeps others from being read.
+    // Its worker connects again, as after any loss.
+    if isStarving {
+      for worker in workers.values where worker.isDrained && !worker.finishedReading && bounds.holdsPart(worker.id) {
+        if let code = try forget(worker) { return code }
+      }
+    }
+    guard drain?.hasAccepted == true, redisIsEmpty, workers.values.allSatisfy(\.isDrained) else { return nil }
+    drain = nil
     return try handle(.drained)
+  }
+}
+
+/// How far a Listener has accepted those who had connected before its job's command ended.
+struct Drain {
+  /// A connection of our own, behind those that wait to be accepted.
+  private let mark: Descriptor?
+  /// How many are accepted where there is no such connection: as many as can have waited.
+  private var left = UnixSocket.longestBacklog
+  /// Everybody who had connected has been accepted.
+  var hasAccepted = false
+
+  init(of listening: Descriptor) {
+    mark = UnixSocket.path(of: listening).flatMap { path in try? UnixSocket.connect(to: path) }
+  }
+
+  /// Somebody was accepted. Returns whether it is the mark.
+  mutating func accepted(_ peer: PeerCredentials) -> Bool {
+    let isMark = mark != nil && peer.pid == UnixSocket.ownPID
+    left -= 1
+    if isMark || left <= 0 { hasAccepted = true }
+    return isMark
   }
 }

@@ -17,8 +17,18 @@ final class Worker {
   var isDeaf = false
   /// Answers were written to it that have not been flushed yet.
   var isWritten = false
-  /// Everything it had sent when this was last looked at has been read.
-  var isEmpty = false
+  /// How much it had sent, from its first byte on, when the drain began.
+  var owedUntil = 0
+
+  /// Whether every frame that it had sent before the drain began has been handed over. As long as it is paused, whole ones
+  /// may be left among what was read.
+  var isDrained: Bool {
+    let read = connection.bytesRead
+    return finishedReading || read - connection.unfinishedBytes >= owedUntil || !paused && read >= owedUntil
+  }
+
+  /// Has the drain read what it has sent by now.
+  func owe() throws(SystemError) { owedUntil = connection.bytesRead + (try UnixSocket.unreadBytes(connection.socket)) }
 
   /// Whether what it sends is read now.
   var isRead: Bool { !paused && !starved && !finishedReading }

@@ -30,6 +30,8 @@ public final class FrameConnection {
   private var watched: (read: Bool, write: Bool)?
   /// Whether the peer has closed its end.
   public private(set) var atEnd = false
+  /// How much has been read from it so far, in bytes.
+  public private(set) var bytesRead = 0
 
   /// - Parameters:
   ///   - limit: the largest frame accepted, in bytes.
@@ -57,6 +59,7 @@ public final class FrameConnection {
     do throws(SystemError) {
       guard let bytes = try socket.read(upTo: readSize) else { return false }
       readSize = bytes.count < readSize ? Self.smallestRead : Self.largestRead
+      bytesRead += bytes.count
       if bytes.isEmpty { atEnd = true } else { assembler.append(bytes) }
       return true
     } catch {

@@ -22,11 +22,17 @@ public enum UnixSocket {
     return (Descriptor(owning: numbers[0]), Descriptor(owning: numbers[1]))
   }
 
+  /// How many may wait to be accepted at a socket, unless the system allows fewer (listen(2), somaxconn).
+  public static let longestBacklog: Int32 = 4096
+
+  /// As other processes see this one as a peer.
+  public static var ownPID: Int32 { getpid() }
+
   /// Listens at `path`, in place of what an earlier process has left there.
   ///
   /// - Parameter mode: of the socket's file; the directory it is in must be closed to others already.
   public static func listen(
-    at path: String, mode: mode_t, backlog: Int32 = 4096
+    at path: String, mode: mode_t, backlog: Int32 = longestBacklog
   ) throws(SystemError) -> Descriptor {
     let socket = try open(path)
     var address = try address(path)
@@ -66,15 +72,8 @@ public enum UnixSocket {
     guard getsockopt(socket.number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0, listens != 0 else {
       return false
     }
-    var own = sockaddr_un()
-    length = socklen_t(MemoryLayout<sockaddr_un>.size)
-    let known = withUnsafeMutablePointer(to: &own) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(socket.number, $0, &length) == 0 }
-    }
-    guard known, own.sun_family == sa_family_t(AF_UNIX) else { return false }
-    let bound = withUnsafeBytes(of: &own.sun_path) { bytes in Array(bytes.prefix { $0 != 0 }) }
     var status = stat()
-    return bound.elementsEqual(path.utf8) && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    return self.path(of: socket) == path && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
   }
 
   public static func peer(of socket: Descriptor) throws(SystemError) -> PeerCredentials {
@@ -96,6 +95,23 @@ public enum UnixSocket {
       getsockopt(socket.number, SOL_SOCKET, Int32(PEER_GROUPS), &groups, &length)
     }
     return groups.prefix(Int(length) / MemoryLayout<gid_t>.size).contains(getegid())
+  }
+
+  /// How much has been sent to a socket and not been read from it yet, in bytes (unix(7), SIOCINQ).
+  public static func unreadBytes(_ socket: Descriptor) throws(SystemError) -> Int {
+    Int(try check("ioctl", "SIOCINQ of descriptor \(socket.number)") { unread_bytes(socket.number) })
+  }
+
+  /// Where a socket listens; nil when it has no name.
+  public static func path(of socket: Descriptor) -> String? {
+    var own = sockaddr_un()
+    var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+    let known = withUnsafeMutablePointer(to: &own) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(socket.number, $0, &length) == 0 }
+    }
+    guard known, own.sun_family == sa_family_t(AF_UNIX) else { return nil }
+    let bound = withUnsafeBytes(of: &own.sun_path) { bytes in Array(bytes.prefix { $0 != 0 }) }
+    return bound.isEmpty ? nil : String(decoding: bound, as: UTF8.self)
   }
 
   /// Sends what the socket takes of `bytes` now. Returns how many that were; 0 when it is full.

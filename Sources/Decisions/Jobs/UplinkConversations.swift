@@ -35,12 +35,12 @@ extension UplinkCore {
     _ listener: ListenerID, _ message: ListenerToUplink, _ generation: Generation, at now: Moment
   ) {
     if case .hello(let job, _) = message {
-      hello(listener, job, generation)
+      hello(listener, job, generation, at: now.boot)
       return
     }
     guard !dropped.contains(listener), !greetings.contains(where: { $0.listener == listener }) else { return }
     guard let link = listeners[listener] else {
-      log(.error, .badMessage, "a Listener spoke before it said hello; its connection is closed")
+      complain("a Listener spoke before it said hello; its connection is closed", at: now.boot)
       drop(listener)
       return
     }
@@ -52,12 +52,13 @@ extension UplinkCore {
     case (.commandExited(let exit), .job(let job)): commandExited(listener, job, exit, at: now)
     case (.specs(let number, let specs), .specs): specsReported(listener, number, specs)
     default:
-      log(.error, .badMessage, "a Listener sent what its channel does not carry; its connection is closed")
+      complain(
+        "a Listener sent what its channel does not carry; its connection is closed", link.channel.job, at: now.boot)
       drop(listener)
     }
   }
 
-  private mutating func hello(_ listener: ListenerID, _ job: JobID?, _ generation: Generation) {
+  private mutating func hello(_ listener: ListenerID, _ job: JobID?, _ generation: Generation, at now: Instant) {
     guard let id = job else {
       listeners[listener] = ListenerLink(channel: .specs)
       actions.append(.toListener(listener, .welcome(ended: false)))
@@ -69,7 +70,7 @@ extension UplinkCore {
       return
     }
     guard generation >= job.listenerGeneration else {
-      log(.warning, .badMessage, "a Listener that has been replaced said hello; it is not heard", job: id)
+      complain("a Listener that has been replaced said hello; it is not heard", id, at: now)
       drop(listener)
       return
     }
@@ -97,9 +98,17 @@ extension UplinkCore {
       if jobs[id] == nil {
         actions.append(.toListener(listener, .unknownJob))
       } else {
-        hello(listener, id, generation)
+        hello(listener, id, generation, at: now.boot)
       }
     }
+  }
+
+  /// A line that a Listener could cause again and again.
+  private mutating func complain(_ text: String, _ job: JobID? = nil, at now: Instant) {
+    let (passes, dropped) = listenerLines.admit(job, at: now)
+    guard passes else { return }
+    if let leftOut = LineLimit.leftOut(dropped) { log(.warning, .badMessage, leftOut, job: job) }
+    log(.error, .badMessage, text, job: job)
   }
 
   private mutating func drop(_ listener: ListenerID) {

@@ -232,6 +232,10 @@ public struct UplinkCore: Sendable {
   var figures: Figures
   /// Lines about single updates.
   var updateLines: LineLimit
+  /// What Listeners are told off for.
+  var listenerLines: LineLimits<JobID?>
+  /// About runs of hooks that have failed.
+  var hookLines: LineLimits<Hook>
   /// Commits that are not durable yet, in the order in which they were asked for, and whether they write anything.
   var commits = Deque<(askedAt: Instant, writes: Bool)>()
   var room: RecordRoom
@@ -265,6 +269,8 @@ public struct UplinkCore: Sendable {
     outbox = Outbox(window: settings.window)
     figures = Figures(startedAt: now.wall)
     updateLines = LineLimit(LineLimit.updates, at: now.boot)
+    listenerLines = LineLimits(LineLimit.complaints, at: now.boot)
+    hookLines = LineLimits(LineLimit.complaints, at: now.boot)
     session = Session(heartbeatInterval: .seconds(settings.heartbeatSeconds), at: now.boot)
     nextUpdate = stored.nextUpdate
     queued = stored.queued

@@ -129,11 +129,13 @@ extension UplinkCore {
       delay = end.delay
     }
     guard let delay else { return }
+    let event = run.hook == .cheated ? JournalEvent.cheatReported : .hookDelayed
+    let (passes, dropped) = hookLines.admit(run.hook, at: now.boot)
+    guard passes else { return }
+    if let leftOut = LineLimit.leftOut(dropped) { log(.warning, event, leftOut) }
     // Of a task that the broker did not take, nothing else says why.
     let how = exit.map { exit in "\(exit)" + (exit.lastWords.map { " (\($0))" } ?? "") } ?? "could not be started"
-    log(
-      .warning, run.hook == .cheated ? .cheatReported : .hookDelayed,
-      "the hook \(run.hook.name) \(how); it is run again in \(delay.wholeSeconds) s")
+    log(.warning, event, "the hook \(run.hook.name) \(how); it is run again in \(delay.wholeSeconds) s")
   }
 }
 

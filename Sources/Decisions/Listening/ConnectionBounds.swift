@@ -102,6 +102,9 @@ public struct ConnectionBounds: Sendable {
     return idlest
   }
 
+  /// Whether every request on it is answered.
+  public func isAnswered(_ id: ConnectionID) -> Bool { connections[id]?.unanswered == 0 }
+
   /// When `idlest` has an answer; nil while nobody is silent.
   public var nextIdle: Instant? { longestSilent.map { heardAt($0) + Self.idleTime } }
 

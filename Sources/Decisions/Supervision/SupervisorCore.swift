@@ -124,7 +124,12 @@ public struct SupervisorCore: Sendable {
   var restarts = ChildRestarts()
   /// Questions of hordelinkctl that Uplink has not answered yet, with the time by which it must have.
   var questions: [UInt64: Instant] = [:]
+  /// Lines that Listeners have asked for.
+  var listenerLines: LineLimits<Channel>
   var actions: [Action] = []
+
+  /// In characters.
+  private static let longestLine = 2000
 
   /// - Parameters:
   ///   - inherited: jobs whose sockets an earlier Supervisor has left open, with those who wait there.
@@ -133,6 +138,7 @@ public struct SupervisorCore: Sendable {
     self.settings = settings
     self.inherited = inherited
     dice = Dice(seed: seed)
+    listenerLines = LineLimits(LineLimit.relayed, at: now)
     uplink = Child(.uplink, at: now)
     specs = Child(.listener(.specs), at: now)
   }
@@ -266,7 +272,11 @@ public struct SupervisorCore: Sendable {
       if let exit = job.untoldExit { actions.append(.toListener(channel, .commandExited(exit))) }
       tellListenerReady(id)
     case .pong: withChild(key) { $0.answeredPing() }
-    case .log(let priority, let text): log(priority, .listenerMessage, text, child: key)
+    case .log(let priority, let text):
+      let (passes, dropped) = listenerLines.admit(channel, at: now)
+      guard passes else { return }
+      if let leftOut = LineLimit.leftOut(dropped) { log(.warning, .listenerMessage, leftOut, child: key) }
+      log(priority, .listenerMessage, String(text.prefix(Self.longestLine)), child: key)
     case .finished:
       withChild(key) { $0.finished() }
     }
