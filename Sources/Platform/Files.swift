@@ -91,25 +91,41 @@ public enum Files {
     return names
   }
 
-  /// Takes the exclusive lock on a file, made where there is none, and writes our pid into it.
+  /// Takes the exclusive lock on a file, made where there is none, and writes into it who we are: our pid, and on
+  /// a second line when we started and in which boot.
   ///
-  /// - Returns: the open file, which holds the lock as long as it lives; or the pid of who holds it.
+  /// - Returns: the open file, which holds the lock as long as it lives; or who holds it.
   public static func lock(_ path: String) throws(SystemError) -> LockResult {
     let file = Descriptor(owning: try check("open", path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) })
     if flock(file.number, LOCK_EX | LOCK_NB) != 0 {
       guard errno == EWOULDBLOCK else { throw SystemError("flock", path) }
-      let holder = try file.read(upTo: 32) ?? []
-      return .held(by: String(decoding: holder.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
+      let words = String(decoding: try file.read(upTo: 256) ?? [], as: UTF8.self).split(whereSeparator: \.isWhitespace)
+      return .held(
+        by: LockHolder(
+          pid: words.first.flatMap { pid_t($0) } ?? 0, startTime: words.dropFirst().first.flatMap { UInt64($0) },
+          bootID: words.dropFirst(2).first.map { String($0) }))
     }
     try check("ftruncate", path) { ftruncate(file.number, 0) }
-    let text = Array("\(getpid())\n".utf8)
+    let start = ProcessTable.startTime(of: getpid()).map { "\($0)" } ?? ""
+    let text = Array("\(getpid())\n\(start) \(try Clock.bootID())\n".utf8)
     try check("write", path) { pwrite(file.number, text, text.count, 0) }
     return .locked(file)
   }
 
   public enum LockResult {
     case locked(Descriptor)
-    case held(by: String)
+    case held(by: LockHolder)
+  }
+
+  /// Who holds a lock, by what it has written into the file.
+  public struct LockHolder: Sendable, CustomStringConvertible {
+    /// 0 if it cannot be read.
+    public var pid: pid_t
+    /// In clock ticks after boot; nil when an earlier release has taken the lock.
+    public var startTime: UInt64?
+    public var bootID: String?
+
+    public var description: String { "\(pid)" }
   }
 
   /// An anonymous file with this content, read from its start: what a command finds on its standard input.

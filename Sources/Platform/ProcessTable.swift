@@ -16,6 +16,12 @@ public enum ProcessTable {
     return state != "Z" && state != "X"
   }
 
+  /// The name of a process's program, cut to 15 characters (proc(5), /proc/PID/comm).
+  public static func name(of pid: pid_t) -> String? {
+    guard let name = try? Files.read("/proc/\(pid)/comm", limit: 64) else { return nil }
+    return String(decoding: name.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+  }
+
   /// Something that can be read from once the process has ended (pidfd_open(2)). It need not be a child.
   public static func watch(_ pid: pid_t) throws(SystemError) -> Descriptor {
     Descriptor(owning: try check("pidfd_open", "\(pid)") { pidfd_open(pid, 0) })

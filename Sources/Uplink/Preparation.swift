@@ -1,6 +1,7 @@
 import Facilitator
 import Glibc
 import Identity
+import Journal
 import Messages
 import NIOSSL
 import Platform
@@ -83,12 +84,36 @@ func address(_ settings: UplinkSettings) throws(CannotStart) -> FacilitatorAddre
     proxy: settings.proxy, authority: isDefaultPort ? host : "\(host):\(settings.port)")
 }
 
+/// Takes the lock on the record. An Uplink that holds it is one that a dead Supervisor has left behind, since ours has the
+/// lock on the state directory: it leaves by itself. One that is stopped, or hangs, is ended.
 func lock(_ settings: UplinkSettings) throws -> Descriptor {
   let file = settings.stateDirectory + "/uplink.lock"
+  var holder: Files.LockHolder
   switch try Files.lock(file) {
   case .locked(let descriptor): return descriptor
-  case .held(let holder):
-    throw CannotStart(
-      code: ExitCode.temporary, text: "\(file): another Uplink (pid \(holder)) holds this state directory")
+  case .held(let by): holder = by
   }
+  if let process = try? ProcessTable.watch(holder.pid), try isUplink(holder),
+    try !Waiting.readable([process], milliseconds: 3000)[0], let start = holder.startTime
+  {
+    if ProcessTable.end(holder.pid, startedAt: start) {
+      Journal.lastWords(
+        "hordelink-uplink: another Uplink (pid \(holder)), left behind by an earlier Supervisor, does not leave; it is killed"
+      )
+    }
+    _ = try Waiting.readable([process], milliseconds: 10_000)
+  }
+  switch try Files.lock(file) {
+  case .locked(let descriptor): return descriptor
+  case .held(let by): holder = by
+  }
+  throw CannotStart(
+    code: ExitCode.temporary, text: "\(file): another Uplink (pid \(holder)) holds this state directory")
+}
+
+/// Whether who holds the lock is still the process that took it.
+private func isUplink(_ holder: Files.LockHolder) throws(SystemError) -> Bool {
+  // The kernel keeps 15 characters of a program's name.
+  guard let start = holder.startTime, try holder.bootID == Clock.bootID() else { return false }
+  return ProcessTable.startTime(of: holder.pid) == start && ProcessTable.name(of: holder.pid) == "hordelink-uplin"
 }

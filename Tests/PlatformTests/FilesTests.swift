@@ -35,8 +35,10 @@ extension Files {
       Issue.record("not locked")
       return
     }
-    #expect(try Files.read(path, limit: 100) == Array("\(getpid())\n".utf8))
-    guard case .held(by: "\(getpid())") = try Files.lock(path) else {
+    #expect(try Files.read(path, limit: 100).starts(with: "\(getpid())\n".utf8))
+    guard case .held(let holder) = try Files.lock(path), holder.pid == getpid(),
+      holder.startTime == ProcessTable.startTime(of: getpid()), try holder.bootID == Clock.bootID()
+    else {
       Issue.record("locked twice")
       return
     }
@@ -73,7 +75,7 @@ extension Files {
     output = nil
     try reading.setNonBlocking(false)
     #expect(try reading.read(upTo: 10) == Array("up\n".utf8))
-    guard case .held(by: "4242") = try Files.lock(path) else {
+    guard case .held(let holder) = try Files.lock(path), holder.pid == 4242, holder.startTime == nil else {
       Issue.record("locked twice")
       return
     }
