@@ -39,12 +39,12 @@ struct CommandLine {
     var words = command
     changesUser = dispatch.user != nil
     if let user = dispatch.user {
-      guard let entry = getpwnam(user) else { throw SystemError("getpwnam", user, code: ENOENT) }
-      variables["HOME"] = String(cString: entry.pointee.pw_dir)
+      guard let entry = try User(named: user) else { throw SystemError("getpwnam_r", user, code: ENOENT) }
+      variables["HOME"] = entry.home
       // setpriv(1) of util-linux changes the user between our spawn and the command's exec.
       words =
         [
-          "/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(entry.pointee.pw_gid)", "--init-groups",
+          "/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(entry.gid)", "--init-groups",
           "--inh-caps=-all", "--ambient-caps=-all", "--",
         ] + words
     }
@@ -64,12 +64,19 @@ struct CommandLine {
   }
 }
 
+/// How many lines are logged of one command's output, or of all runs of one hook.
+final class OutputLines {
+  fileprivate var limit: LineLimit
+
+  init(at now: Instant) { limit = LineLimit(LineLimit.output, at: now) }
+}
+
 /// A command while it runs, with what it writes.
 final class RunningCommand {
   let pid: pid_t
   private let job: JobID?
   private let logger: Logger?
-  private var limit: LineLimit
+  private let lines: OutputLines
   private var outputs: [Output] = []
   private var stderrTail: [UInt8] = []
   var exitSource: EventLoop.Source?
@@ -93,10 +100,11 @@ final class RunningCommand {
   /// - Parameters:
   ///   - job: whose command it is; nil for a hook.
   ///   - logger: nil when its output is not to be logged.
-  init(job: JobID?, request: SpawnRequest, body: [UInt8], logger: Logger?, now: Instant) throws(SystemError) {
+  ///   - lines: how many lines of it are.
+  init(job: JobID?, request: SpawnRequest, body: [UInt8], logger: Logger?, lines: OutputLines) throws(SystemError) {
     self.job = job
     self.logger = logger
-    limit = LineLimit(LineLimit.output, at: now)
+    self.lines = lines
     let standardOutput = try Files.pipe()
     let standardError = try Files.pipe()
     var request = request
@@ -150,7 +158,7 @@ final class RunningCommand {
 
   private func log(_ line: [UInt8], _ output: Output, now: Instant) {
     guard let logger else { return }
-    let (passes, dropped) = limit.admit(at: now)
+    let (passes, dropped) = lines.limit.admit(at: now)
     guard passes else { return }
     func entry(_ priority: LogPriority, _ text: String) -> LogEntry {
       LogEntry(priority, .commandOutput, text, job: job, pid: pid)

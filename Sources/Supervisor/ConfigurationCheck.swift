@@ -49,7 +49,14 @@ enum ConfigurationCheck {
       }
     }
     if let user = configuration.dispatch.user {
-      if getpwnam(user) == nil {
+      let entry: User?
+      do {
+        entry = try User(named: user)
+      } catch {
+        problems.append(configuration.problem(at: "dispatch.user", "dispatch.user: \(error)"))
+        return problems
+      }
+      if entry == nil {
         problems.append(
           configuration.problem(
             at: "dispatch.user", "dispatch.user: there is no user \(user); create it or name another"))
@@ -121,14 +128,21 @@ enum ConfigurationCheck {
     return problems
   }
 
+  /// What a command may do beyond its job; nil where it has a user of its own.
+  static func warning(_ configuration: Configuration) -> String? {
+    let runsCommands =
+      configuration.dispatch.kind == .command || configuration.hooks.onStatusUpdate?.command != nil
+      || configuration.hooks.onCheated?.command != nil
+    guard runsCommands else { return nil }
+    if let user = configuration.dispatch.user, (try? User(named: user))?.uid != geteuid() { return nil }
+    return
+      "the commands of jobs and hooks run as the service's own user, and can do to its files and processes what it "
+      + "can itself: give them another, user = \"NAME\" under [dispatch] (hordelink.toml(5))"
+  }
+
   /// What is not wrong and should be known.
   static func remarks(_ configuration: Configuration) -> [String] {
     var remarks: [String] = []
-    if configuration.dispatch.kind == .command, configuration.dispatch.user == nil {
-      remarks.append(
-        "the jobs' commands run as the service's own user and are trusted like the service itself; "
-          + "set [dispatch] user to change that")
-    }
     if configuration.showsHotkey {
       remarks.append(
         "commands can read the hotkey, since they run as the service's own user: give it as the unit's credential "

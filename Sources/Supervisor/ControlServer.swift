@@ -1,3 +1,4 @@
+import Decisions
 import Glibc
 import Logging
 import Messages
@@ -18,6 +19,7 @@ final class ControlServer {
   private let loop: EventLoop
   private let logger: Logger
   private let ask: (UInt64, UplinkQuery) -> Void
+  private var lines: LineLimit
   private var clients: [UInt64: Client] = [:]
   private var nextClient: UInt64 = 1
   private var source: EventLoop.Source?
@@ -31,6 +33,7 @@ final class ControlServer {
     self.loop = loop
     self.logger = logger
     self.ask = ask
+    lines = LineLimit(LineLimit.complaints, at: Instant(nanoseconds: Clock.bootNanoseconds))
     try listen()
     pause = try loop.addTimer { [weak self] in
       do throws(SystemError) { try self?.listen() } catch { logger.error("the control socket is lost: \(error)") }
@@ -53,11 +56,11 @@ final class ControlServer {
       guard let accepted = try UnixSocket.accept(socket) else { return }
       let peer = try UnixSocket.peer(of: accepted)
       guard peer.uid == 0 || peer.uid == geteuid() else {
-        logger.warning("a connection of uid \(peer.uid) to the control socket is closed")
+        complain("a connection of uid \(peer.uid) to the control socket is closed")
         return
       }
       guard clients.count < Self.connectionLimit else {
-        logger.warning("more than \(Self.connectionLimit) connections to the control socket; one is closed")
+        complain("more than \(Self.connectionLimit) connections to the control socket; one is closed")
         return
       }
       let number = nextClient
@@ -72,6 +75,13 @@ final class ControlServer {
       source = nil
       pause?.fire(atNanoseconds: Clock.bootNanoseconds + 1_000_000_000)
     }
+  }
+
+  /// A line that whoever connects can cause again and again.
+  private func complain(_ text: String) {
+    let (passes, dropped) = lines.admit(at: Instant(nanoseconds: Clock.bootNanoseconds))
+    guard passes else { return }
+    for text in [LineLimit.leftOut(dropped), text].compactMap(\.self) { logger.warning("\(text)") }
   }
 
   /// A connection that cannot be accepted, for want of descriptors above all, would be announced again at once.
@@ -90,7 +100,7 @@ final class ControlServer {
         }
       }
     } catch {
-      logger.warning("a client of the control socket: \(error)")
+      complain("a client of the control socket: \(error)")
       clients[number] = nil
       return
     }

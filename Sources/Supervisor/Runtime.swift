@@ -16,6 +16,7 @@ final class Runtime {
   private var configuration: Configuration
   /// Read again, and not in use yet.
   private var readAgain: Prepared?
+  private var reading: OffLoop<Reading>?
   private let folder: String
   private let environment: [String: String]
   private let logger: Logger
@@ -31,7 +32,9 @@ final class Runtime {
   private var children: [ChildKey: ChildProcess] = [:]
   private var commands: [JobID: RunningCommand] = [:]
   private var hooks: [HookRun: RunningCommand] = [:]
+  private let hookOutput: [Hook: OutputLines]
   private var control: ControlServer?
+  private var reaper: Reaper?
   private var timer: EventLoop.Source?
   private var signals: [EventLoop.Source] = []
   private var events = Deque<SupervisorCore.Event>()
@@ -57,9 +60,11 @@ final class Runtime {
     commandLine = prepared.commandLine
     hookLines = prepared.hookLines
     bootID = try Clock.bootID()
+    let start = Instant(nanoseconds: Clock.bootNanoseconds)
+    hookOutput = Dictionary(uniqueKeysWithValues: Hook.allCases.map { ($0, OutputLines(at: start)) })
     core = SupervisorCore(
       settings: SupervisorCore.Settings(configuration),
-      inherited: ingress.jobs, seed: seed, at: Instant(nanoseconds: Clock.bootNanoseconds))
+      inherited: ingress.jobs, seed: seed, at: start)
   }
 
   private var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }
@@ -72,6 +77,9 @@ final class Runtime {
     }
     signals.append(
       try loop.add(signal: SIGHUP) { [weak self] in self?.post(.reloadRequested) })
+    reaper = try Reaper(
+      loop: loop, logger: logger, socketPath: { [ingress] in ingress.path(.job($0)) },
+      endsLeftovers: { [weak self] in self?.configuration.dispatch.startsElsewhere == false })
     control = try ControlServer(socket: ingress.control, loop: loop, logger: logger) {
       [weak self] number, query in self?.post(.controlQuery(number, query))
     }
@@ -135,7 +143,7 @@ final class Runtime {
   // MARK: The configuration
 
   /// What a configuration is made into before it is used.
-  private struct Prepared {
+  private struct Prepared: Sendable {
     let configuration: Configuration
     let commandLine: CommandLine
     let hookLines: [Hook: CommandLine]
@@ -156,20 +164,62 @@ final class Runtime {
     }
   }
 
+  /// What came of reading it: as it is to be used, or why it cannot be.
+  private enum Reading: Sendable {
+    case usable(Prepared, applied: [String], waiting: [String])
+    case unusable([String])
+  }
+
+  /// How long a reload waits for files and for the database of users, in seconds.
+  private static let readingTime: Int64 = 20
+
   private func readConfiguration() {
+    guard reading?.isRunning != true else {
+      return post(.configurationUnusable(["the last reload still waits for the database of users, or for a file"]))
+    }
+    let (configuration, environment, descriptorLimit) = (configuration, environment, descriptorLimit)
     do {
-      let new = try Configuration.load(path: configuration.file, environment: environment)
-      let problems = ConfigurationCheck.problems(new)
-      guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
-      let (settings, applied, waiting) = configuration.reloaded(with: new)
-      readAgain = try Prepared(settings, environment: environment, descriptorLimit: descriptorLimit)
-      post(
-        .configurationRead(
-          Reload(settings: SupervisorCore.Settings(settings), applied: applied, waiting: waiting)))
-    } catch let error as ConfigurationError {
-      post(.configurationUnusable(error.problems.map { "\($0)" }))
+      reading = try OffLoop(loop: loop, seconds: Self.readingTime) {
+        Self.read(configuration, environment, descriptorLimit)
+      } then: { [weak self] in
+        self?.hasRead($0)
+      }
     } catch {
       post(.configurationUnusable(["\(error)"]))
+    }
+  }
+
+  private static func read(
+    _ current: Configuration, _ environment: [String: String], _ descriptorLimit: UInt64
+  ) -> Reading {
+    do {
+      let new = try Configuration.load(path: current.file, environment: environment)
+      let problems = ConfigurationCheck.problems(new)
+      guard problems.isEmpty else { return .unusable(problems.map { "\($0)" }) }
+      let (settings, applied, waiting) = current.reloaded(with: new)
+      let prepared = try Prepared(settings, environment: environment, descriptorLimit: descriptorLimit)
+      return .usable(prepared, applied: applied, waiting: waiting)
+    } catch let error as ConfigurationError {
+      return .unusable(error.problems.map { "\($0)" })
+    } catch {
+      return .unusable(["\(error)"])
+    }
+  }
+
+  private func hasRead(_ reading: Reading?) {
+    switch reading {
+    case .usable(let prepared, let applied, let waiting):
+      readAgain = prepared
+      post(
+        .configurationRead(
+          Reload(settings: SupervisorCore.Settings(prepared.configuration), applied: applied, waiting: waiting)))
+    case .unusable(let problems): post(.configurationUnusable(problems))
+    case nil:
+      post(
+        .configurationUnusable([
+          "\(configuration.file) could not be read and checked within \(Self.readingTime) s: the database of users, or a "
+            + "disk, does not answer"
+        ]))
     }
   }
 
@@ -197,6 +247,7 @@ final class Runtime {
         program: "\(folder)/\(program)", listening: try listening(), generation: generation,
         environment: childEnvironment)
       spawned = child.pid
+      reaper?.started(child.pid)
       child.exitSource = try loop.add(child: child.pid) { [weak self] code, signal in
         self?.exited(key, code.map { .code($0) } ?? .signal(signal ?? 0))
       }
@@ -272,6 +323,7 @@ final class Runtime {
 
   private func exited(_ key: ChildKey, _ exit: ProcessExit) {
     guard let child = children[key] else { return }
+    reaper?.ended(child.pid)
     // Its last words are heard before its end.
     do {
       while try child.control.fill(), !child.control.atEnd {}
@@ -296,9 +348,10 @@ final class Runtime {
           job: job,
           request: commandLine.request(
             more: ["HORDELINK_JOB_UUID=\(job)", "HORDELINK_SOCKET=\(ingress.path(.job(job)))"]), body: body,
-          logger: configuration.dispatch.logOutput ? logger : nil, now: now)
+          logger: configuration.dispatch.logOutput ? logger : nil, lines: OutputLines(at: now))
       }
       commands[job] = command
+      reaper?.started(command.pid, command: job)
       command.exitSource = try loop.add(child: command.pid) { [weak self] code, signal in
         self?.commandExited(job, code, signal)
       }
@@ -319,7 +372,9 @@ final class Runtime {
     let program = folder + "/hordelink-dispatch-celery"
     var request = SpawnRequest(executable: program, arguments: [program], environment: childEnvironment)
     request.newSession = true
-    return try RunningCommand(job: job, request: request, body: order.frame(generation: .none), logger: nil, now: now)
+    return try RunningCommand(
+      job: job, request: request, body: order.frame(generation: .none), logger: nil,
+      lines: OutputLines(at: now))
   }
 
   /// Called while the leader is still a zombie, so that its group's number cannot be another's yet.
@@ -327,6 +382,7 @@ final class Runtime {
     guard let command = commands.removeValue(forKey: job) else { return }
     // What a launcher has left running is its purpose.
     if !configuration.dispatch.startsElsewhere { ProcessTable.signalGroup(command.pid, SIGKILL) }
+    reaper?.ended(command.pid)
     let tail = command.finish(now: now)
     post(.commandExited(job, CommandExit(code: code, signal: signal, stderrTail: tail)))
   }
@@ -335,9 +391,11 @@ final class Runtime {
     do {
       guard let command = try hookCommand(run.hook, items) else { return post(.hookExited(run, nil)) }
       hooks[run] = command
+      reaper?.started(command.pid, command: nil)
       command.exitSource = try loop.add(child: command.pid) { [weak self] code, signal in
         guard let self, let hook = self.hooks.removeValue(forKey: run) else { return }
         ProcessTable.signalGroup(hook.pid, SIGKILL)
+        self.reaper?.ended(hook.pid)
         let tail = hook.finish(now: self.now)
         self.post(.hookExited(run, CommandExit(code: code, signal: signal, stderrTail: tail)))
       }
@@ -358,8 +416,8 @@ final class Runtime {
     // A cheat report is as it was received, whose bytes are signed.
     let end: [UInt8] = hook == .statusUpdate ? [UInt8(ascii: "\n")] : []
     return try RunningCommand(
-      job: nil, request: line.request(), body: Array(items.map { $0.argument + end }.joined()), logger: logger, now: now
-    )
+      job: nil, request: line.request(), body: Array(items.map { $0.argument + end }.joined()), logger: logger,
+      lines: hookOutput[hook] ?? OutputLines(at: now))
   }
 
   /// Ends and reaps a process that was spawned and cannot be watched.
@@ -368,9 +426,11 @@ final class Runtime {
     ProcessTable.signal(pid, SIGKILL)
     var status: Int32 = 0
     waitpid(pid, &status, 0)
+    reaper?.ended(pid)
   }
 
   private func killLeftover(_ job: JobID, _ record: CommandRecord) {
+    defer { reaper?.endEarlier(job) }
     guard bootID == record.bootID, ProcessTable.startTime(of: record.pid) == record.startTime,
       ProcessTable.isRunning(record.pid)
     else { return }

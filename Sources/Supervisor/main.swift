@@ -37,7 +37,8 @@ struct SupervisorCommand: ParsableCommand {
       ConfigurationCheck.problems(settings) + (check ? ConfigurationCheck.namedProblems(settings) : [])
     guard problems.isEmpty else { throw wrong(problems) }
     if check {
-      for remark in ConfigurationCheck.remarks(settings) { print("\(config): note: \(remark)") }
+      let notes = [ConfigurationCheck.warning(settings)].compactMap(\.self) + ConfigurationCheck.remarks(settings)
+      for note in notes { print("\(config): note: \(note)") }
       print("\(config): nothing is wrong")
       return
     }
@@ -77,6 +78,7 @@ struct SupervisorCommand: ParsableCommand {
       }
       let journal = try Journal.start(program: "hordelink-supervisor")
       let logger = Logger(label: "supervisor")
+      if let warning = ConfigurationCheck.warning(settings) { logger.warning("\(warning)") }
       for remark in ConfigurationCheck.remarks(settings) { logger.notice("\(remark)") }
       // No reason not to start: it may be on a disk that comes later, and jobs say it then.
       for problem in ConfigurationCheck.missingPrograms(settings) { logger.warning("\(problem)") }

@@ -66,7 +66,7 @@ extension EndToEnd {
 }
 
 extension Rehearsal {
-  fileprivate func reload() throws { try #require(supervisor).signal(SIGHUP) }
+  func reload() throws { try #require(supervisor).signal(SIGHUP) }
 
   private var configurationText: String {
     get throws { String(decoding: try Files.read(configurationFile, limit: 1 << 20), as: UTF8.self) }

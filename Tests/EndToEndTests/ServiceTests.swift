@@ -140,6 +140,12 @@ extension EndToEnd {
       }
     }
 
+    @Test func commandsThatShareTheServicesUserAreWarnedOf() throws {
+      try onStage { rehearsal in
+        try rehearsal.expectLog("user = \"NAME\" under [dispatch]")
+      }
+    }
+
     @Test func systemdIsToldAndItsWatchdogIsFed() throws {
       let folder = try Rehearsal.makeFolder()
       defer { rmdir(folder) }
