@@ -22,6 +22,8 @@ func run() -> Int32 {
   let socket = Descriptor(owning: InheritedDescriptor.control)
   let listening = Descriptor(owning: InheritedDescriptor.listening)
   do {
+    // Before there is a token in it.
+    try Dumpable.off()
     try socket.setCloseOnExec()
     try listening.setCloseOnExec()
   } catch {

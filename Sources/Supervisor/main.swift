@@ -53,6 +53,8 @@ struct SupervisorCommand: ParsableCommand {
   private func supervise(_ settings: Configuration, _ environment: [String: String]) -> Int32 {
     do {
       blockSignals()
+      // It makes the secret of Listeners, and holds passwords of the configuration.
+      try Dumpable.off()
       // What is given for [dispatch] user is for its commands' start alone: Uplink and Listeners read what others send.
       try AmbientCapabilities.clear()
       var locks: [Descriptor] = []
