@@ -51,6 +51,7 @@ let package = Package(
     .executable(name: "hordelink-demo", targets: ["Demo"]),
     .executable(name: "hordelink-faults", targets: ["FaultsProgram"]),
     .executable(name: "hordelink-power-cut", targets: ["PowerCutProgram"]),
+    .executable(name: "hordelink-read-requests", targets: ["ReadingProgram"]),
     .executable(name: "hordelink-simulate", targets: ["SimulationProgram"]),
     .executable(name: "hordelink-bench-signatures", targets: ["SignatureBenchmark"]),
     .executable(name: "hordelink-bench-backlog", targets: ["BacklogBenchmark"]),
@@ -245,6 +246,9 @@ let package = Package(
         "WorkerClient",
       ], path: "Benchmarks/Whole", swiftSettings: strict, linkerSettings: withFoundation),
 
+    .executableTarget(
+      name: "ReadingProgram", dependencies: ["Facilitator", "JSON", "Messages", "Platform"],
+      path: "Tests/Reading/Program", swiftSettings: strict, linkerSettings: withRuntime),
     .target(
       name: "TestSupport", dependencies: ["JSON", "MessagePack", "Messages", "StatusUpdates"], path: "Tests/Support",
       swiftSettings: strict),

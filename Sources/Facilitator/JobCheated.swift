@@ -4,6 +4,9 @@ import JSON
 public struct JobCheated: SignedRequest {
   static let messageType = "V0JobCheated"
 
+  /// Every field in the model's order, with its defaults.
+  public let model: JSONValue
+  public let ambiguity: SchemaViolation?
   /// Nil when the report came without one, which no verification accepts.
   public let signature: RequestSignature?
   /// The job whose result was forged; any text.
@@ -17,7 +20,8 @@ public struct JobCheated: SignedRequest {
   ///
   /// - Throws: the first field that does not fit.
   init(_ message: JSONValue) throws(SchemaViolation) {
-    let model = try JobSchema.jobCheated.validate(message)
+    model = try JobSchema.jobCheated.validate(message)
+    ambiguity = Self.ambiguity(of: message, model)
     signature = RequestSignature(model["signature"])
     jobUUID = model["job_uuid"]?.stringValue ?? ""
     trustedJobUUID = model["trusted_job_uuid"]?.stringValue ?? ""

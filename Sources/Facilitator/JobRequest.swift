@@ -8,11 +8,12 @@ public struct JobRequest: SignedRequest {
   /// Every field in the model's order, with its defaults, as the original would pass it on: to the Celery task
   /// it goes as `model.text(.python)`.
   public let model: JSONValue
+  public let ambiguity: SchemaViolation?
   /// Nil when the request came without one, which no verification accepts.
   public let signature: RequestSignature?
   /// As received; not signed.
   public let uuid: String
-  /// Nil when `uuid` is not a canonical UUID: such a job must not become a path.
+  /// Nil when `uuid` is not a canonical UUID, since such a job must not become a path, or is there twice.
   public let job: JobID?
   /// The kind of machine, one of PROTOCOL.md's executor classes.
   public let executorClass: String
@@ -32,9 +33,10 @@ public struct JobRequest: SignedRequest {
   /// - Throws: the first field that does not fit.
   init(_ message: JSONValue) throws(SchemaViolation) {
     model = try JobSchema.jobRequest.validate(message)
+    ambiguity = Self.ambiguity(of: message, model)
     signature = RequestSignature(model["signature"])
     uuid = model["uuid"]?.stringValue ?? ""
-    job = JobID(uuid)
+    job = message.hasOnce("uuid") ? JobID(uuid) : nil
     executorClass = model["executor_class"]?.stringValue ?? ""
     dockerImage = model["docker_image"]?.stringValue ?? ""
     if case .array(let values) = model["args"] {

@@ -39,6 +39,8 @@ public struct TrustedSigners: Sendable {
 
 /// Why a request's signature does not hold.
 public enum VerificationError: Error, Hashable, CustomStringConvertible {
+  /// Another reader of the text may find something else in it than what was signed.
+  case ambiguous(SchemaViolation)
   case missing
   case untrustedSigner(String)
   /// The signatory is no ss58 address.
@@ -50,6 +52,7 @@ public enum VerificationError: Error, Hashable, CustomStringConvertible {
 
   public var description: String {
     switch self {
+    case .ambiguous(let place): "the request can be read in two ways (\(place)); send each name once, in its exact form"
     case .missing: "the request has no signature; sign it"
     case .untrustedSigner(let address):
       "the signer \(Self.shortened(address)) is not trusted; add it to jobs.trusted_signers if it should be"
@@ -70,23 +73,39 @@ public enum VerificationError: Error, Hashable, CustomStringConvertible {
 
 /// A request that someone answers for with a signature.
 public protocol SignedRequest: Sendable {
+  /// What is there twice, or in another form than the signed one; nil when the text has one meaning for every reader.
+  var ambiguity: SchemaViolation? { get }
   var signature: RequestSignature? { get }
   /// What is hashed behind the timestamp.
   var hashedPayload: [UInt8] { get }
 }
 
 extension SignedRequest {
+  /// What `ambiguity` is for a message of which a schema has made `model`. The signature itself may be written in any
+  /// form of base64: only its bytes matter, and they are verified.
+  static func ambiguity(of message: JSONValue, _ model: JSONValue) -> SchemaViolation? {
+    if let duplicate = message.duplicateName { return duplicate }
+    guard case .object(let members) = message else { return nil }
+    return JSONValue.object(members.filter { !sameText($0.name, "signature") }).difference(from: model)
+  }
+
   /// The 64 bytes that are signed: BLAKE2b-512 of the timestamp in 8 big-endian bytes and the payload.
   public func digest(timestamp: UInt64) -> [UInt8] {
     let bytes = (0..<8).map { UInt8(truncatingIfNeeded: timestamp >> UInt64(56 - 8 * $0)) }
     return Blake2b.hash512(bytes, hashedPayload)
   }
 
-  /// Checks that a trusted signer signed this request. Whether the signer is trusted is looked at first, so that
-  /// a stranger costs no curve arithmetic.
+  /// Checks that the text has one meaning for every reader: it is handed on as received.
+  public func verifyReading() throws(VerificationError) {
+    if let ambiguity { throw .ambiguous(ambiguity) }
+  }
+
+  /// Checks that a trusted signer signed this request, and that its text has one meaning. Whether the signer is trusted is
+  /// looked at first, so that a stranger costs no curve arithmetic.
   public func verify(trusted: TrustedSigners) throws(VerificationError) {
     guard let signature else { throw .missing }
     guard trusted.contains(signature.signatory) else { throw .untrustedSigner(signature.signatory) }
+    try verifyReading()
     try verifySignature()
   }
 

@@ -99,10 +99,11 @@ public struct SchemaViolation: Error, Hashable, CustomStringConvertible {
   /// The same fault, seen from the value that holds the one at fault under `name`.
   public func inside(_ name: String) -> SchemaViolation { SchemaViolation(path: [name] + path, type: type) }
 
-  /// The path and the fault. Names come from outside, so each is cut to 64 scalars, and one that could not stand in
-  /// a line of a log is quoted.
+  /// The path and the fault. Names come from outside, so the last 16 are shown, each cut to 64 scalars, and one that
+  /// could not stand in a line of a log is quoted.
   public var description: String {
-    "\(path.isEmpty ? "the value" : path.map(Self.shown).joined(separator: ".")): \(type)"
+    let names = path.suffix(16).map(Self.shown).joined(separator: ".")
+    return "\(path.isEmpty ? "the value" : path.count > 16 ? "….\(names)" : names): \(type)"
   }
 
   private static func shown(_ name: String) -> String {

@@ -71,7 +71,10 @@ extension Schema {
   static func base64(_ input: SchemaInput) throws(SchemaViolation) -> String {
     let text: String
     do { text = try Self.text(input) } catch { throw SchemaViolation(type: "bytes_type") }
-    guard let bytes = Base64.decodeLaxly(text.utf8) else { throw SchemaViolation(type: "value_error") }
+    // Python's b64decode takes no other text than ASCII, whatever it skips in that.
+    guard text.utf8.allSatisfy({ $0 < 0x80 }), let bytes = Base64.decodeLaxly(text.utf8) else {
+      throw SchemaViolation(type: "value_error")
+    }
     return Base64.encode(bytes)
   }
 }

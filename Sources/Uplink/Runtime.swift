@@ -272,14 +272,12 @@ final class Runtime {
       logger.log(
         LogEntry(
           .warning, .jobRefused,
-          "a job request whose uuid is not a canonical UUID is ignored: "
+          "a job request whose uuid is \(JobID(request.uuid) == nil ? "not a canonical UUID" : "there twice") is ignored: "
             + String(reflecting: String(request.uuid.unicodeScalars.prefix(64)))))
       return
     }
     var refusal: String?
-    if settings.verifySignatures {
-      do throws(VerificationError) { try request.verify(trusted: trusted) } catch { refusal = "\(error)" }
-    }
+    do throws(VerificationError) { try verify(request) } catch { refusal = "\(error)" }
     let limits = request.limits
     let seconds =
       limits.download + limits.execution + limits.upload + (request.wantsStreaming ? limits.streamingStart : 0)
@@ -292,10 +290,12 @@ final class Runtime {
     ])
   }
 
+  private func verify(_ request: some SignedRequest) throws(VerificationError) {
+    if settings.verifySignatures { try request.verify(trusted: trusted) } else { try request.verifyReading() }
+  }
+
   private func received(_ report: JobCheated, _ raw: [UInt8]) {
-    do throws(VerificationError) {
-      if settings.verifySignatures { try report.verify(trusted: trusted) }
-    } catch {
+    do throws(VerificationError) { try verify(report) } catch {
       logger.log(LogEntry(.warning, .cheatReported, "a cheat report is ignored: \(error)"))
       return
     }
