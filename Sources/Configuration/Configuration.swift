@@ -66,10 +66,15 @@ public struct Configuration: Sendable, Equatable {
     public var trustedSigners: [String]
     /// `verify_signatures`
     public var verifySignatures: Bool
+    /// `max_age_seconds`: how far a signature's timestamp may be from now; 0 means that it is not looked at, and more
+    /// than 45 days would outlast what is remembered of closed jobs.
+    public var maxAgeSeconds: Int
     /// `grace_seconds`: what a job may take beyond its own limits, from 0 to 86400.
     public var graceSeconds: Int
     /// `max_open`: beyond so many open jobs, new ones are rejected as busy; from 1 to 100000.
     public var maxOpen: Int
+    /// `max_request_bytes`: the largest job request and the largest cheat report, from 65536 to 16777216.
+    public var maxRequestBytes: Int
   }
 
   /// `[channel]`: how workers report.

@@ -79,8 +79,10 @@ extension Configuration.Jobs {
     var section = section
     trustedSigners = section.list("trusted_signers", nonEmpty) ?? []
     verifySignatures = section.flag("verify_signatures", default: true)
+    maxAgeSeconds = section.integer("max_age_seconds", in: 0...3_888_000, default: 2_592_000)
     graceSeconds = section.integer("grace_seconds", in: 0...86400, default: 600)
     maxOpen = section.integer("max_open", in: 1...100_000, default: 1000)
+    maxRequestBytes = section.integer("max_request_bytes", in: 65_536...16_777_216, default: 2_097_152)
     section.finish()
   }
 }

@@ -11,6 +11,9 @@ public struct LineLimit: Sendable, Hashable {
   /// What is passed on for a Listener, which keeps to `complaints` itself.
   static let relayed = (burst: 200, perSecond: 5)
 
+  /// About what the facilitator sends and is not taken.
+  public static let refusals = (burst: 50, perSecond: 1)
+
   private let burst: Int
   /// Nanoseconds in which one line is earned.
   private let interval: Int64

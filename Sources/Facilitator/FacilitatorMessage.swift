@@ -1,4 +1,5 @@
 import JSON
+import Messages
 
 /// What a text frame from the facilitator is taken for.
 public enum FacilitatorMessage: Sendable {
@@ -18,14 +19,18 @@ public enum FacilitatorMessage: Sendable {
   /// How the original's facilitator, whose answers pydantic writes, says that all is well.
   private static let plainSuccess = Response(status: .success).frame
 
+  /// Whether a frame is that, byte for byte, as nearly all that come are.
+  public static func isPlainSuccess(_ frame: [UInt8]) -> Bool { frame == plainSuccess }
+
   /// Classifies a frame as the original would. Like the original, and unlike RFC 8259, it takes `NaN` and the
   /// infinities for numbers: a cheat report with one in its details can carry a good signature.
-  public static func classify(_ frame: [UInt8]) -> FacilitatorMessage {
-    // Nearly all that comes is this, byte for byte.
-    if frame == plainSuccess { return .response(Response(status: .success)) }
+  ///
+  /// - Parameter values: how many values there may be in it; see `JSONLimits`.
+  public static func classify(_ frame: [UInt8], values: Int = 1 << 20) -> FacilitatorMessage {
+    if isPlainSuccess(frame) { return .response(Response(status: .success)) }
     let value: JSONValue
     do {
-      value = try JSONValue.parse(frame, limits: JSONLimits(bytes: byteLimit), nonFinite: true)
+      value = try JSONValue.parse(frame, limits: JSONLimits(bytes: byteLimit, values: values), nonFinite: true)
     } catch { return .unsupported(reason: "\(error)") }
     let looksLikeAnswer = value["message_type"] == nil && (value["status"] != nil || value["errors"] != nil)
     do {
@@ -36,5 +41,30 @@ public enum FacilitatorMessage: Sendable {
       default: return .unsupported(reason: "message_type: not one that a validator is sent")
       }
     } catch { return looksLikeAnswer ? .unreadableAnswer(reason: "\(error)") : .unsupported(reason: "\(error)") }
+  }
+}
+
+/// What a frame is by its beginning, where it is too large to be read.
+public enum MessageBeginning: Sendable, Hashable {
+  /// A request for a job.
+  case jobRequest(JobID)
+  /// It has the fields of an answer: see `FacilitatorMessage.unreadableAnswer`.
+  case answer
+  case other
+
+  /// How much is looked at, in bytes: whoever writes the fields in the model's order has named the job by then.
+  public static let looked = 65_536
+
+  /// Looks at the frame's first fields.
+  public init(_ frame: [UInt8]) {
+    let looked = Array(frame.prefix(Self.looked))
+    let fields = JSONValue.object(JSONValue.members(atBeginningOf: looked, limits: JSONLimits(bytes: Self.looked)))
+    switch fields["message_type"] {
+    case .string(JobRequest.messageType):
+      self =
+        fields.hasOnce("uuid") ? JobID(fields["uuid"]?.stringValue ?? "").map { .jobRequest($0) } ?? .other : .other
+    case nil where fields["status"] != nil || fields["errors"] != nil: self = .answer
+    default: self = .other
+    }
   }
 }

@@ -5,7 +5,7 @@ import JSON
 public struct RequestSignature: Sendable, Hashable {
   /// The signer's ss58 address, as received.
   public let signatory: String
-  /// Nanoseconds since 1970 by the signer's clock; no freshness is asked of it. Only 0 to 2^64-1 can be verified.
+  /// Nanoseconds since 1970 by the signer's clock; see `verifyAge`. Only 0 to 2^64-1 can be verified.
   public let timestamp: DecimalInteger
   /// 64 bytes when it is well formed.
   public let bytes: [UInt8]
@@ -48,6 +48,8 @@ public enum VerificationError: Error, Hashable, CustomStringConvertible {
   /// The signature is not 64 bytes.
   case malformed(bytes: Int)
   case timestampOutOfRange(String)
+  /// In seconds; `distance` is negative for a timestamp in the future.
+  case farFromNow(distance: Int64, allowed: Int)
   case badSignature
 
   public var description: String {
@@ -62,9 +64,15 @@ public enum VerificationError: Error, Hashable, CustomStringConvertible {
       "the signature has \(bytes) bytes; an sr25519 signature has \(Signature.count)"
     case .timestampOutOfRange(let text):
       "the signature's timestamp \(Self.shortened(text)) does not fit 64 bits; send nanoseconds since 1970"
+    case .farFromNow(let distance, let allowed):
+      "the signature's timestamp is \(distance.magnitude) s \(distance < 0 ? "in the future" : "old"), and [jobs] "
+        + "max_age_seconds allows \(allowed); sign anew, or set the clock"
     case .badSignature: "the signature is not the signer's over this request; sign what is sent"
     }
   }
+
+  /// Whether the same text is refused again whenever it comes, as long as the same signers are trusted.
+  public var isLasting: Bool { if case .farFromNow = self { false } else { true } }
 
   private static func shortened(_ text: String) -> String {
     String(reflecting: String(text.unicodeScalars.prefix(64)))
@@ -98,6 +106,16 @@ extension SignedRequest {
   /// Checks that the text has one meaning for every reader: it is handed on as received.
   public func verifyReading() throws(VerificationError) {
     if let ambiguity { throw .ambiguous(ambiguity) }
+  }
+
+  /// Checks that the signature's timestamp is no further from now than that, before or after: what is older cannot be
+  /// told from a replay any more. A request without a signature passes, which `verify` refuses.
+  public func verifyAge(atMost seconds: Int, nowMilliseconds now: Int64) throws(VerificationError) {
+    guard let timestamp = signature?.timestamp else { return }
+    guard let nanoseconds = timestamp.uint64 else { throw .timestampOutOfRange(timestamp.text) }
+    // 2^64 nanoseconds are fewer than 2^45 milliseconds, and a clock says no more.
+    let distance = (now - Int64(nanoseconds / 1_000_000)) / 1000
+    guard distance.magnitude <= UInt64(seconds) else { throw .farFromNow(distance: distance, allowed: seconds) }
   }
 
   /// Checks that a trusted signer signed this request, and that its text has one meaning. Whether the signer is trusted is

@@ -18,6 +18,14 @@ extension JSONValue {
     var parser = JSONParser(bytes: bytes, limits: limits, nonFinite: nonFinite)
     return try parser.parseText()
   }
+
+  /// The members of the object that `bytes` begin with, as far as they go: up to the first that is not whole or no JSON.
+  ///
+  /// - Parameter limits: what may be looked at; `bytes` is the caller's to keep.
+  public static func members(atBeginningOf bytes: [UInt8], limits: JSONLimits) -> [JSONMember] {
+    var parser = JSONParser(bytes: bytes, limits: limits, nonFinite: true)
+    return parser.parseBeginning()
+  }
 }
 
 /// A recursive-descent parser; its recursion is bounded by `limits.depth`.
@@ -102,15 +110,27 @@ private struct JSONParser {
     position += 1
     var members: [JSONMember] = []
     if skip(UInt8(ascii: "}")) { return members }
-    repeat {
-      skipWhitespace()
-      guard next == UInt8(ascii: "\"") else { throw unexpected() }
-      let name = try parseString()
-      guard skip(UInt8(ascii: ":")) else { throw unexpected() }
-      members.append(JSONMember(name, try parseValue(depth: depth + 1)))
-    } while skip(UInt8(ascii: ","))
+    repeat { members.append(try parseMember(depth: depth)) } while skip(UInt8(ascii: ","))
     guard skip(UInt8(ascii: "}")) else { throw unexpected() }
     return members
+  }
+
+  mutating func parseBeginning() -> [JSONMember] {
+    var members: [JSONMember] = []
+    guard skip(UInt8(ascii: "{")) else { return [] }
+    repeat {
+      guard let member = try? parseMember(depth: 0) else { break }
+      members.append(member)
+    } while skip(UInt8(ascii: ","))
+    return members
+  }
+
+  private mutating func parseMember(depth: Int) throws(JSONError) -> JSONMember {
+    skipWhitespace()
+    guard next == UInt8(ascii: "\"") else { throw unexpected() }
+    let name = try parseString()
+    guard skip(UInt8(ascii: ":")) else { throw unexpected() }
+    return JSONMember(name, try parseValue(depth: depth + 1))
   }
 
   private mutating func parseNumber() throws(JSONError) -> String {

@@ -18,9 +18,13 @@ public struct UplinkSettings: MessagePart, Hashable {
   /// ss58 addresses beside our own whose job requests are accepted.
   public var trustedSigners: [String]
   public var verifySignatures: Bool
+  /// How far a signature's timestamp may be from now, in seconds; 0: it is not looked at.
+  public var maxAgeSeconds: Int
   public var graceSeconds: Int
   /// How many jobs may be open at once; beyond it they are rejected as busy.
   public var maxOpenJobs: Int
+  /// The largest job request and the largest cheat report, in bytes.
+  public var maxRequestBytes: Int
   /// How many updates may wait for the facilitator's answer at once.
   public var window: Int
   /// How many updates the record holds that the facilitator has not accepted; beyond it workers wait.
@@ -49,7 +53,8 @@ public struct UplinkSettings: MessagePart, Hashable {
   public init(
     stateDirectory: String, secure: Bool, host: String, port: Int, path: String, caFile: String? = nil,
     proxy: ProxySettings? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
-    verifySignatures: Bool = true, graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256,
+    verifySignatures: Bool = true, maxAgeSeconds: Int = 2_592_000, graceSeconds: Int = 600, maxOpenJobs: Int = 1000,
+    maxRequestBytes: Int = 2 << 20, window: Int = 256,
     maxRows: Int = 2_000_000, maxBytes: Int = 8 << 30, maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false,
     tasks: TaskSettings? = nil, drainSeconds: Int = 30,
     hasStatusHook: Bool = false, hasCheatHook: Bool = false, metrics: ListenSettings? = nil
@@ -65,8 +70,10 @@ public struct UplinkSettings: MessagePart, Hashable {
     self.hotkeyFile = hotkeyFile
     self.trustedSigners = trustedSigners
     self.verifySignatures = verifySignatures
+    self.maxAgeSeconds = maxAgeSeconds
     self.graceSeconds = graceSeconds
     self.maxOpenJobs = maxOpenJobs
+    self.maxRequestBytes = maxRequestBytes
     self.window = window
     self.maxRows = maxRows
     self.maxBytes = maxBytes
@@ -83,8 +90,8 @@ public struct UplinkSettings: MessagePart, Hashable {
     [
       .string(stateDirectory), .bool(secure), .string(host), .int(port), .string(path), .optional(caFile),
       proxy.map { $0.value } ?? .null, .int(heartbeatSeconds), .string(hotkeyFile), .strings(trustedSigners),
-      .bool(verifySignatures), .int(graceSeconds), .int(maxOpenJobs), .int(window), .int(maxRows), .int(maxBytes),
-      .int(maxFrameBytes),
+      .bool(verifySignatures), .int(maxAgeSeconds), .int(graceSeconds), .int(maxOpenJobs), .int(maxRequestBytes),
+      .int(window), .int(maxRows), .int(maxBytes), .int(maxFrameBytes),
       .bool(commandIsLauncher), tasks?.value ?? .null, .int(drainSeconds), .bool(hasStatusHook), .bool(hasCheatHook),
       metrics?.value ?? .null,
       .bool(refuseJobs), .binary(listenerSecret),
@@ -103,8 +110,10 @@ public struct UplinkSettings: MessagePart, Hashable {
     hotkeyFile = try fields.string("hotkey file")
     trustedSigners = try fields.strings("trusted signers")
     verifySignatures = try fields.bool("verify signatures")
+    maxAgeSeconds = try fields.int("age of a signature")
     graceSeconds = try fields.int("grace seconds")
     maxOpenJobs = try fields.int("open jobs")
+    maxRequestBytes = try fields.int("request bytes")
     window = try fields.int("window")
     maxRows = try fields.int("rows")
     maxBytes = try fields.int("bytes")

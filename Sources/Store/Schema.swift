@@ -10,7 +10,7 @@ enum Schema {
   /// `status` and `phase` hold the raw values of JobStatus and JobPhase; times are milliseconds since 1970, but
   /// deadline_boot, which is nanoseconds since the boot `deadline_boot_id`. `state` of an update: 0 waits for the
   /// facilitator, 1 accepted by it, 2 dead letter, 3 dropped by a person. `expired` jobs have no updates any more but
-  /// dead letters. `meta` has the key `restored` in a backup. `for_hook` holds the updates that wait for
+  /// dead letters. A cheat report that the hook has taken has an empty body: its signature stays known. `meta` has the key `restored` in a backup. `for_hook` holds the updates that wait for
   /// on_status_update, whatever becomes of them elsewhere, with the numbers they have in `updates`.
   static let migrations = [
     """

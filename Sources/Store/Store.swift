@@ -121,7 +121,11 @@ public final class Store {
       nextUpdate: UpdateID(newest).next,
       queued: queued, dead: dead, bytes: queuedBytes + deadBytes,
       isRestored: try number("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'restored')") != 0,
-      specs: try specs(), cheats: try cheats(), forHook: forHook, bytesForHook: bytesForHook)
+      specs: try specs(), cheats: try cheats(),
+      lastNumber: UInt64(
+        clamping: try number(
+          "SELECT max((SELECT coalesce(max(number), 0) FROM specs), (SELECT coalesce(max(number), 0) FROM cheats))")),
+      forHook: forHook, bytesForHook: bytesForHook)
   }
 
   /// For how long a command that was left running is looked for.
@@ -193,7 +197,8 @@ public final class Store {
   }
 
   private func cheats() throws(StoreError) -> [CheatReport] {
-    let rows = try database.statement("SELECT number, signature_hash, body FROM cheats ORDER BY number")
+    let rows = try database.statement(
+      "SELECT number, signature_hash, body FROM cheats WHERE body <> x'' ORDER BY number")
     var reports: [CheatReport] = []
     while try rows.step() {
       let row = try rows.row(of: "cheats", number: 0)
@@ -273,6 +278,14 @@ public final class Store {
     try row.bind([.text(job.description)])
     defer { row.reset() }
     return try row.step() ? row.blob(0) : nil
+  }
+
+  /// Whether a cheat report with that signature is on record, or was.
+  public func knowsCheat(signatureHash: [UInt8]) throws(StoreError) -> Bool {
+    let row = try database.statement("SELECT 1 FROM cheats WHERE signature_hash = ?")
+    try row.bind([.blob(signatureHash)])
+    defer { row.reset() }
+    return try row.step()
   }
 
   /// Whether a job of that uuid is on record, and whether one of another uuid has that signature.

@@ -79,7 +79,7 @@ extension Store {
         .integer(Int64(clamping: report.number)), .blob(report.signatureHash), .integer(at.milliseconds),
         .blob(report.body))
     case .dropCheat(let number):
-      try database.run("DELETE FROM cheats WHERE number = ?", .integer(Int64(clamping: number)))
+      try database.run("UPDATE cheats SET body = x'' WHERE number = ?", .integer(Int64(clamping: number)))
     case .close(let job, let at):
       try database.run(
         "UPDATE jobs SET phase = ?, closed_at = ? WHERE id = ?", .phase(.closed), .integer(at.milliseconds),
@@ -96,7 +96,7 @@ extension Store {
   }
 
   /// Forgets the accepted updates of jobs closed before the one time, and jobs closed before the other with all that
-  /// is left of them but dead letters. Only within `transaction`.
+  /// is left of them but dead letters; and cheat reports that the hook has taken which came before the other. Only within `transaction`.
   ///
   /// - Parameter limit: how many jobs at most, of each kind.
   /// - Returns: of how many jobs something was forgotten.
@@ -118,6 +118,9 @@ extension Store {
       """, forgottenBefore, limit)
     for id in forgotten { try database.run("DELETE FROM jobs WHERE id = ?", .integer(id)) }
     if !forgotten.isEmpty { forgetRows() }
+    try database.run(
+      "DELETE FROM cheats WHERE number IN (SELECT number FROM cheats WHERE body = x'' AND received_at < ? LIMIT ?)",
+      .integer(forgottenBefore.milliseconds), .integer(Int64(limit)))
     return max(old.count, forgotten.count)
   }
 

@@ -4,6 +4,8 @@ import NIOPosix
 import NIOSSL
 import NIOWebSocket
 
+import enum Decisions.IntakeBounds
+
 /// What happens on one connection to the facilitator.
 enum FacilitatorEvent {
   /// The WebSocket is open.
@@ -12,10 +14,20 @@ enum FacilitatorEvent {
   case ignored(reason: String)
   /// A text frame.
   case text([UInt8])
+  /// A text frame that is longer than those that are looked at, and as much of it as `MessageBeginning` looks at.
+  case longText(beginning: [UInt8], bytes: Int)
   /// The pong to the ping of that number.
   case ponged(UInt64)
   /// It is over; said once, last of all.
   case lost(reason: String)
+
+  /// What it holds of the facilitator's bytes.
+  var size: Int {
+    switch self {
+    case .text(let text), .longText(let text, _): text.count
+    case .opened, .ignored, .ponged, .lost: 0
+    }
+  }
 }
 
 /// Where the facilitator is and how it is reached.
@@ -42,6 +54,8 @@ final class FacilitatorConnection {
 
   let loop: any EventLoop
   let address: FacilitatorAddress
+  /// The longest text that is handed on whole, in bytes.
+  let textLimit: Int
   private let handle: (FacilitatorEvent) -> Void
   private var channel: (any Channel)?
   private var over = false
@@ -51,8 +65,12 @@ final class FacilitatorConnection {
   private var keys = MaskingKeys()
 
   /// - Parameter handle: is called on `loop` with what happens.
-  init(to address: FacilitatorAddress, loop: any EventLoop, handle: @escaping (FacilitatorEvent) -> Void) {
+  init(
+    to address: FacilitatorAddress, loop: any EventLoop, textLimit: Int,
+    handle: @escaping (FacilitatorEvent) -> Void
+  ) {
     self.address = address
+    self.textLimit = textLimit
     self.loop = loop
     self.handle = handle
   }
@@ -68,6 +86,7 @@ final class FacilitatorConnection {
     let server = address.proxy.map { ($0.host, $0.port) } ?? (address.host, address.port)
     ClientBootstrap(group: loop)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .channelOption(.socketOption(.so_rcvbuf), value: SocketOptionValue(IntakeBounds.socketBytes))
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(connection.value.openingHandler())
@@ -135,6 +154,9 @@ final class FacilitatorConnection {
   }
 
   func flush() { channel?.flush() }
+
+  /// Goes on reading, or reads no more until told to. What one read has brought still comes.
+  func read(_ on: Bool) { channel?.setOption(.autoRead, value: on).whenFailure { _ in } }
 
   /// Ends the connection at once, without a word to the facilitator. Nothing is reported any more.
   func drop() {

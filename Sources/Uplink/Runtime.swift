@@ -17,7 +17,6 @@ final class Runtime {
   private var settings: UplinkSettings
   private let generation: Generation
   private var hotkey: Hotkey
-  private var trusted: TrustedSigners
   private var address: FacilitatorAddress
   private let logger: Logger
   private let loop: any EventLoop
@@ -31,6 +30,7 @@ final class Runtime {
   private var listeners: [ConnectionID: OutgoingFrames] = [:]
   private var nextListener: UInt64 = 1
   private var facilitator: FacilitatorConnection?
+  private let reception: Reception
   private var figures: FiguresServer?
   private var results: RedisConnection?
   /// Those that something was written to in this turn.
@@ -64,7 +64,6 @@ final class Runtime {
     settings = parts.settings
     generation = parts.generation
     hotkey = parts.hotkey
-    trusted = parts.trusted
     address = parts.address
     self.loop = loop
     self.storeThread = storeThread
@@ -72,6 +71,8 @@ final class Runtime {
     gate = ListenerGate(parts.listenerSecret, loop: loop, logger: logger, now: Self.now.boot)
     self.logger = logger
     self.finish = finish
+    reception = Reception(
+      settings: parts.settings, trusted: parts.trusted, loop: loop, storeThread: storeThread, logger: logger)
     core = UplinkCore(
       settings: parts.settings, stored: parts.stored, bootID: parts.bootID, seed: parts.seed, at: Self.now)
   }
@@ -84,6 +85,7 @@ final class Runtime {
   /// Begins, once the control channel is there.
   func start(control: any NIOCore.Channel) {
     self.control = OutgoingFrames(control)
+    reception.start(post: { [self] in post($0) }, beingStored: { [self] in core.requestsBeingStored })
     for action in core.start(at: Self.now) { carryOut(action) }
     post(.timeReached)
     if let address = settings.metrics {
@@ -129,6 +131,7 @@ final class Runtime {
     for connection in unflushed { connection.flush() }
     unflushed.removeAll(keepingCapacity: true)
     setTimer()
+    reception.lookSoon()
   }
 
   /// A later deadline than the one that is set needs nothing: the timer looks again when it fires.
@@ -214,7 +217,11 @@ final class Runtime {
         case .deadFound(let request, let found): post(.deadFound(request, found))
         case .expired(let count): post(.expired(count))
         case .disk(let isFull): post(.disk(isFull: isFull))
+        case .cheatLookedUp(let body, let hash, let known):
+          reception.lookedUp()
+          if !known { post(.cheated(body, signatureHash: hash)) }
         case .lookedUp(let request, let known, let replay):
+          reception.lookedUp()
           post(
             .requested(
               UplinkCore.Request(
@@ -223,83 +230,11 @@ final class Runtime {
                 isReplay: replay)))
         }
       }
+      reception.lookSoon()
     case .failure(let error):
       logger.log(LogEntry(.critical, .storeFailed, "\(error); Uplink leaves and opens the record again"))
       finish(ExitCode.io)
     }
-  }
-
-  private func facilitatorSaid(_ event: FacilitatorEvent, _ connection: UInt64) {
-    switch event {
-    case .opened: post(.opened(connection: connection))
-    case .ponged(let ping): post(.ponged(ping, connection: connection))
-    case .lost(let reason): post(.lost(reason: reason, connection: connection))
-    case .text(let text): received(text, connection)
-    case .ignored(let reason):
-      logger.log(
-        LogEntry(.warning, .facilitatorMessageIgnored, "the facilitator sent \(reason), which is ignored"))
-    }
-  }
-
-  private func received(_ text: [UInt8], _ connection: UInt64) {
-    switch FacilitatorMessage.classify(text) {
-    case .response(let response):
-      let answer: FacilitatorAnswer =
-        response.status == .success
-        ? .success
-        : .errors(response.errors.map { FacilitatorError(type: Self.cut($0.type), message: Self.cut($0.message)) })
-      post(.answered(answer, connection: connection))
-    case .jobRequest(let request, let raw): received(request, raw)
-    case .jobCheated(let report, let raw): received(report, raw)
-    case .unreadableAnswer(let reason):
-      logger.log(
-        LogEntry(
-          .warning, .facilitatorMessageIgnored, "an answer from the facilitator cannot be read: \(reason)"))
-      post(.unreadableAnswer(connection: connection))
-    case .unsupported(let reason):
-      logger.log(
-        LogEntry(
-          .warning, .facilitatorMessageIgnored,
-          "a message of \(text.count) bytes from the facilitator is ignored: \(reason)"))
-    }
-  }
-
-  /// The facilitator's words go to the journal and into the record, and may be megabytes.
-  private static func cut(_ text: String) -> String { Terminal.printable(text, limit: 300) }
-
-  private func received(_ request: JobRequest, _ raw: [UInt8]) {
-    guard let job = request.job else {
-      logger.log(
-        LogEntry(
-          .warning, .jobRefused,
-          "a job request whose uuid is \(JobID(request.uuid) == nil ? "not a canonical UUID" : "there twice") is ignored: "
-            + String(reflecting: String(request.uuid.unicodeScalars.prefix(64)))))
-      return
-    }
-    var refusal: String?
-    do throws(VerificationError) { try verify(request) } catch { refusal = "\(error)" }
-    let limits = request.limits
-    let seconds =
-      limits.download + limits.execution + limits.upload + (request.wantsStreaming ? limits.streamingStart : 0)
-    storeThread.ask([
-      .lookUp(
-        JobRequested(
-          job: job, body: raw,
-          signatureHash: settings.verifySignatures ? request.signature?.fingerprint : nil,
-          limitSeconds: Int(min(seconds, Self.longestJob)), refusal: refusal))
-    ])
-  }
-
-  private func verify(_ request: some SignedRequest) throws(VerificationError) {
-    if settings.verifySignatures { try request.verify(trusted: trusted) } else { try request.verifyReading() }
-  }
-
-  private func received(_ report: JobCheated, _ raw: [UInt8]) {
-    do throws(VerificationError) { try verify(report) } catch {
-      logger.log(LogEntry(.warning, .cheatReported, "a cheat report is ignored: \(error)"))
-      return
-    }
-    post(.cheated(raw, signatureHash: report.signature?.fingerprint ?? Array(Blake2b.hash512(raw).prefix(32))))
   }
 
   /// Reads again what the settings name. What cannot be used leaves things as they are.
@@ -308,7 +243,7 @@ final class Runtime {
       let key = try Uplink.hotkey(new)
       address = try Uplink.address(new)
       hotkey = key
-      trusted = Uplink.trustedSigners(new, key)
+      reception.reloaded(new, trusted: Uplink.trustedSigners(new, key))
     } catch {
       tell(.reloaded(problem: "\(error)"))
       control?.flush()
@@ -317,9 +252,6 @@ final class Runtime {
     settings = new
     post(.reloaded(new))
   }
-
-  /// Ten years: nobody waits longer, and clocks in nanoseconds hold it.
-  private static let longestJob: Int64 = 10 * 365 * 86_400
 
   // MARK: Actions
 
@@ -347,8 +279,11 @@ final class Runtime {
       if let connection = listeners[id] { write(message, to: connection) }
     case .dropListener(let id): listeners[id]?.close()
     case .connect(let connection):
-      let opened = FacilitatorConnection(to: address, loop: loop) { [self] in facilitatorSaid($0, connection) }
+      let opened = FacilitatorConnection(to: address, loop: loop, textLimit: settings.maxRequestBytes) { [self] in
+        reception.take($0, connection)
+      }
       facilitator = opened
+      reception.connection = opened
       opened.open()
     case .disconnect:
       facilitator?.drop()

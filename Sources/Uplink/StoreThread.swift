@@ -15,6 +15,8 @@ final class StoreThread: Sendable {
     case loadBody(JobID)
     case loadJob(JobID)
     case lookUp(JobRequested)
+    /// A cheat report whose signature holds, and its hash.
+    case lookUpCheat([UInt8], signatureHash: [UInt8])
     case loadDead(UInt64, after: UpdateID)
     case lookUpDead(DeadLetterRequest)
     case expire(closedBefore: WallTime, forgottenBefore: WallTime, limit: Int)
@@ -52,6 +54,7 @@ final class StoreThread: Sendable {
     case bodyLoaded(JobID, [UInt8]?)
     case jobLoaded(JobID, StoredJob?)
     case lookedUp(JobRequested, known: Bool, replay: Bool)
+    case cheatLookedUp([UInt8], signatureHash: [UInt8], known: Bool)
     case deadLoaded(UInt64, [DeadLetter])
     case deadFound(DeadLetterRequest, [FoundDeadLetter])
     case expired(Int)
@@ -155,6 +158,8 @@ final class StoreThread: Sendable {
     case .expire(let closed, let forgotten, let limit):
       return .expired(try store.expire(closedBefore: closed, forgottenBefore: forgotten, limit: limit))
     case .checkDisk: return .disk(isFull: !reserve.make())
+    case .lookUpCheat(let body, let hash):
+      return .cheatLookedUp(body, signatureHash: hash, known: try store.knowsCheat(signatureHash: hash))
     case .lookUp(let request):
       let (known, replay) = try store.lookUp(request.job, signatureHash: request.signatureHash)
       return .lookedUp(request, known: known, replay: replay)
@@ -165,9 +170,10 @@ final class StoreThread: Sendable {
 /// A job request from the facilitator whose signature has been looked at.
 struct JobRequested: Sendable {
   var job: JobID
+  /// Empty when it is refused.
   var body: [UInt8]
   var signatureHash: [UInt8]?
   var limitSeconds: Int
-  /// Why its signature is refused; nil when it holds or is not to be verified.
+  /// Why it is refused; nil when its signature holds or is not to be verified.
   var refusal: String?
 }

@@ -1,3 +1,4 @@
+import Facilitator
 import NIOCore
 import NIOWebSocket
 
@@ -14,7 +15,11 @@ final class WebSocketHandler: ChannelInboundHandler {
     let frame = unwrapInboundIn(data)
     var payload = frame.unmaskedData
     switch frame.opcode {
-    case .text: connection.received(.text(Array(payload.readableBytesView)))
+    case .text:
+      let text = payload.readableBytesView
+      connection.received(
+        text.count <= connection.textLimit
+          ? .text(Array(text)) : .longText(beginning: Array(text.prefix(MessageBeginning.looked)), bytes: text.count))
     case .pong:
       // One that carries nothing of ours answers no ping of ours, but says that the facilitator lives.
       connection.received(.ponged(payload.readInteger() ?? 0))

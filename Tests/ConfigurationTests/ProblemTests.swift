@@ -58,6 +58,8 @@ struct ProblemTests {
       ("jobs", "grace_seconds = -1", "from 0 to 86400, not -1"),
       ("jobs", "max_open = 0", "from 1 to 100000"),
       ("jobs", "max_open = 100001", "from 1 to 100000"),
+      ("jobs", "max_age_seconds = 3888001", "from 0 to 3888000"),
+      ("jobs", "max_request_bytes = 65535", "from 65536 to 16777216"),
       ("channel", "kind = \"sockets\"", "\"socket\" or \"redis\", not \"sockets\""),
       ("channel", "kind = [\"socket\"]", "\"socket\" or \"redis\", not an array"),
       ("channel", "redis_layer = \"\"", "\"pubsub\" or \"core\", not \"\""),

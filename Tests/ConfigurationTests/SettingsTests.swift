@@ -18,8 +18,10 @@ struct SettingsTests {
     #expect(!configuration.identity.isCredential)
     #expect(configuration.jobs.trustedSigners == [])
     #expect(configuration.jobs.verifySignatures)
+    #expect(configuration.jobs.maxAgeSeconds == 30 * 86_400)
     #expect(configuration.jobs.graceSeconds == 600)
     #expect(configuration.jobs.maxOpen == 1000)
+    #expect(configuration.jobs.maxRequestBytes == 2 << 20)
     #expect(configuration.channel.kind == .socket)
     #expect(configuration.channel.redisURL == nil)
     #expect(configuration.channel.redisLayer == .pubsub)
@@ -62,8 +64,10 @@ struct SettingsTests {
     [jobs]
     trusted_signers = ["5A", "5B"]
     verify_signatures = false
+    max_age_seconds = 0
     grace_seconds = 1
     max_open = 100_000
+    max_request_bytes = 65_536
     [channel]
     kind = "redis"
     redis_url = "redis://:pw@localhost:6379/1"
@@ -114,8 +118,10 @@ struct SettingsTests {
     #expect(configuration.identity.hotkeyFile == "/h")
     #expect(configuration.jobs.trustedSigners == ["5A", "5B"])
     #expect(!configuration.jobs.verifySignatures)
+    #expect(configuration.jobs.maxAgeSeconds == 0)
     #expect(configuration.jobs.graceSeconds == 1)
     #expect(configuration.jobs.maxOpen == 100_000)
+    #expect(configuration.jobs.maxRequestBytes == 65_536)
     #expect(configuration.channel.kind == .redis)
     #expect(try configuration.channel.redisURL == RedisURL("redis://:pw@localhost:6379/1"))
     #expect(configuration.channel.redisLayer == .core)

@@ -21,12 +21,13 @@ func errors(_ type: String) -> FacilitatorAnswer {
 extension UplinkSettings {
   static func test(
     graceSeconds: Int = 600, maxOpenJobs: Int = 1000, window: Int = 256, maxRows: Int = 2_000_000,
-    maxBytes: Int = 8 << 30, launcher: Bool = false
+    maxBytes: Int = 8 << 30, launcher: Bool = false, maxRequestBytes: Int = 2 << 20, maxAgeSeconds: Int = 2_592_000
   ) -> UplinkSettings {
     UplinkSettings(
       stateDirectory: "/s", secure: true, host: "h", port: 443, path: "/", hotkeyFile: "/k",
-      trustedSigners: [],
-      graceSeconds: graceSeconds, maxOpenJobs: maxOpenJobs, window: window, maxRows: maxRows, maxBytes: maxBytes,
+      trustedSigners: [], maxAgeSeconds: maxAgeSeconds,
+      graceSeconds: graceSeconds, maxOpenJobs: maxOpenJobs, maxRequestBytes: maxRequestBytes, window: window,
+      maxRows: maxRows, maxBytes: maxBytes,
       commandIsLauncher: launcher,
       drainSeconds: 30)
   }

@@ -86,12 +86,13 @@ final class UplinkUnderTest {
 
   @discardableResult
   func request(
-    _ job: JobID, hash: [UInt8]? = nil, limitSeconds: Int = 100, refusal: String? = nil
+    _ job: JobID, hash: [UInt8]? = nil, limitSeconds: Int = 100, refusal: String? = nil, bytes: Int = 7
   ) -> [UplinkCore.Action] {
     does(
       .requested(
         UplinkCore.Request(
-          job: job, body: Array("request".utf8), signatureHash: hash, limitSeconds: limitSeconds, refusal: refusal,
+          job: job, body: Array("request".utf8) + [UInt8](repeating: 0x20, count: bytes - 7), signatureHash: hash,
+          limitSeconds: limitSeconds, refusal: refusal,
           isKnown: record.jobs[job] != nil,
           isReplay: hash.map { hash in
             record.jobs.values.contains { $0.new.signatureHash == hash && $0.new.job != job }

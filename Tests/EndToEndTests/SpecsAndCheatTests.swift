@@ -101,6 +101,8 @@ extension EndToEnd {
       let report = try cheatReport()
       try onStage { settings in
         settings.more["hooks"] = "on_cheated = [\"/bin/sh\", \"-c\", '''\(script)''']"
+        // The vectors get older.
+        settings.more["jobs"] = "max_age_seconds = 0"
       } _: { rehearsal in
         // The second one is the same report.
         for _ in 0..<2 {
@@ -122,6 +124,16 @@ extension EndToEnd {
         #expect((3...4).contains(runs()))
         #expect(try Files.read(rehearsal.folder + "/report", limit: 1 << 20) == Array(report.utf8))
         #expect(rehearsal.log.contains("a cheat report is ignored"))
+        // Nor is it told again when the hook has taken it, and another Uplink gets it.
+        func told() -> Int { rehearsal.log.ranges(of: "a cheat report came; it goes to the hook").count }
+        let before = told()
+        let events = rehearsal.facilitator.events.count
+        try rehearsal.kill("uplink")
+        try rehearsal.waitUntilConnected(from: events)
+        for _ in 0..<3 { try rehearsal.facilitator.tell([("command", .string("raw")), ("text", .string(report))]) }
+        let job = try rehearsal.startJob()
+        try rehearsal.worker(job).acknowledged(.accepted)
+        #expect(before > 0 && told() == before)
       }
     }
   }

@@ -80,3 +80,60 @@ import Testing
     #expect(report.ambiguity?.path.joined(separator: ".") == place)
   }
 }
+
+/// Messages that are too large to be read.
+@Suite struct MessageBeginningTests {
+  private static let uuid = "11111111-2222-4333-8444-555555555555"
+
+  private func beginning(_ text: String) -> MessageBeginning {
+    MessageBeginning(Array(text.utf8) + [UInt8](repeating: UInt8(ascii: " "), count: 3 << 20))
+  }
+
+  @Test(arguments: [
+    #"{"signature": {"a": [1, {}]}, "message_type": "V2JobRequest", "uuid": "\#(uuid)", "args": ["#,
+    #" {"uuid":"\#(uuid)","message_type":"V2JobRequest"}"#,
+    #"{"uuid":"\#(uuid)","message_type":"V2JobRequest","x":tru"#,
+  ]) func aRequestNamesItsJob(_ text: String) throws {
+    #expect(beginning(text) == .jobRequest(try #require(JobID(Self.uuid))))
+  }
+
+  @Test(arguments: [
+    #"{"message_type": "V2JobRequest", "uuid": "x"}"#, #"{"message_type": "V0JobCheated", "uuid": "\#(uuid)"}"#,
+    #"{"message_type": "V2JobRequest", "uuid": "\#(uuid)", "uuid": "\#(uuid)""#, "", "[", "x",
+    #"{"message_type": "V2JobRequest", "#, #"{"x": [[[["#,
+  ]) func whatNamesNoneIsNotAnswered(_ text: String) { #expect(beginning(text) == .other) }
+
+  @Test func whatIsNamedTooLateIsNotSeen() {
+    let late =
+      #"{"args":["\#(String(repeating: "x", count: 65_536))"],"message_type":"V2JobRequest","uuid":"\#(Self.uuid)"}"#
+    #expect(beginning(late) == .other)
+  }
+
+  @Test(arguments: [#"{"status": "error", "errors": ["#, #"{"errors": [], "#]) func anAnswerIsKnown(_ text: String) {
+    #expect(beginning(text) == .answer)
+  }
+}
+
+@Suite struct AgeTests {
+  @Test(
+    arguments: [
+      ("1000000000000000000", nil), ("1000000149999000000", nil), ("999999850000999999", nil),
+      ("1000000151000000000", -151), ("999999849000000000", 151), ("0", 1_000_000_000),
+      ("18446744073709551615", -17_446_744_073),
+    ] as [(String, Int64?)]) func isMeasuredBothWays(_ timestamp: String, _ distance: Int64?) throws
+  {
+    let frame =
+      #"{"message_type":"V0JobCheated","job_uuid":"j","trusted_job_uuid":"t","details":1,"#
+      + #""signature":{"signature":"","timestamp_ns":\#(timestamp)}}"#
+    guard case .jobCheated(let report, _) = FacilitatorMessage.classify(Array(frame.utf8)) else {
+      Issue.record("no cheat report")
+      return
+    }
+    let expected = distance.map { VerificationError.farFromNow(distance: $0, allowed: 150) }
+    var error: VerificationError?
+    do throws(VerificationError) {
+      try report.verifyAge(atMost: 150, nowMilliseconds: 1_000_000_000_000)
+    } catch let found { error = found }
+    #expect(error == expected)
+  }
+}

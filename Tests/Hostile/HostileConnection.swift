@@ -50,6 +50,12 @@ final class HostileConnection: Sendable {
     return false
   }
 
+  /// Has the kernel keep little of what is sent and not read: what is sent later comes sooner.
+  func keepLittle() {
+    var size: Int32 = 16_384
+    setsockopt(socket.number, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+  }
+
   /// Reads exactly so many bytes.
   func read(_ count: Int) throws -> [UInt8] {
     var bytes: [UInt8] = []
@@ -107,7 +113,9 @@ final class HostileConnection: Sendable {
   }
 
   /// Does what a facilitator should until the connection ends: accepts every update and answers every ping.
-  func serve() throws {
+  /// - Parameter answer: sends a frame in its stead, while another thread sends; nil: this one sends.
+  func serve(answering answer: (([UInt8]) throws -> Void)? = nil) throws {
+    let send = answer ?? { try self.send($0) }
     facilitator.serves(self)
     while true {
       let frame = try nextFrame()

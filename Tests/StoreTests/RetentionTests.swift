@@ -49,6 +49,22 @@ import Testing
     #expect(try store.body(of: job(2)) == [1, 2, 3])
   }
 
+  @Test func theSignatureOfACheatReportIsKnownForAsLongAsThatOfAJob() throws {
+    let record = try TemporaryRecord()
+    let store = try record.open()
+    let reports = (1...2).map { CheatReport(number: UInt64($0), body: [UInt8($0)], signatureHash: [UInt8($0)]) }
+    try store.commit(reports.map { .insertCheat($0, at: now) } + [.dropCheat(2)])
+    for days in [1, 89] {
+      _ = try expire(store, at: Int64(days))
+      #expect(try store.load(endedSince: now, bootID: "b").cheats == [reports[0]])
+      #expect(try store.load(endedSince: now, bootID: "b").lastNumber == 2)
+      #expect(try store.knowsCheat(signatureHash: [2]) && !store.knowsCheat(signatureHash: [3]))
+    }
+    _ = try expire(store, at: 91)
+    // The one that the hook has not taken stays.
+    #expect(try store.knowsCheat(signatureHash: [1]) && !store.knowsCheat(signatureHash: [2]))
+  }
+
   @Test func deadLettersStayUntilSomebodyDecides() throws {
     let record = try TemporaryRecord()
     let store = try record.open()

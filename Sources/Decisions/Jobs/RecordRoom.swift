@@ -13,6 +13,8 @@ struct RecordRoom: Sendable {
   var rows = 0
   /// What those take, and the requests of open jobs.
   var bytes = 0
+  /// The requests alone.
+  var requestBytes = 0
   /// Jobs that have no terminal status yet.
   var openJobs = 0
   /// Nothing fits on the disk but what there is a reserve for.

@@ -28,7 +28,7 @@ public enum StoreOperation: Sendable, Hashable {
   /// They have arrived, or are given up on; newer ones of the same miner stay.
   case dropSpecs(UInt64)
   case insertCheat(CheatReport, at: WallTime)
-  /// The hook has taken it.
+  /// The hook has taken it; only its signature stays known.
   case dropCheat(UInt64)
   /// The terminal status is accepted or given up on.
   case close(JobID, at: WallTime)
@@ -132,13 +132,16 @@ public struct StoredState: Sendable {
   public var specs: [SpecsEntry]
   /// Cheat reports that the hook has not taken.
   public var cheats: [CheatReport]
+  /// The last number of specs and cheat reports, of forgotten ones too.
+  public var lastNumber: UInt64
   /// How many updates wait for the hook, and what they take, in bytes.
   public var forHook: Int
   public var bytesForHook: Int
 
   public init(
     jobs: [StoredJob], nextUpdate: UpdateID, queued: Int, dead: Int, bytes: Int = 0, isRestored: Bool = false,
-    specs: [SpecsEntry] = [], cheats: [CheatReport] = [], forHook: Int = 0, bytesForHook: Int = 0
+    specs: [SpecsEntry] = [], cheats: [CheatReport] = [], lastNumber: UInt64 = 0, forHook: Int = 0,
+    bytesForHook: Int = 0
   ) {
     self.jobs = jobs
     self.nextUpdate = nextUpdate
@@ -148,6 +151,7 @@ public struct StoredState: Sendable {
     self.isRestored = isRestored
     self.specs = specs
     self.cheats = cheats
+    self.lastNumber = lastNumber
     self.forHook = forHook
     self.bytesForHook = bytesForHook
   }

@@ -12,10 +12,12 @@ extension UplinkCore {
     case .listenerReady(let job, _): listenerReady(job, at: now)
     case .commandKnowledge(let job, let knowledge): commandKnowledge(job, knowledge, at: now)
     case .commandStarted(let job, let record):
+      bodies.arrived(job)
       guard jobs[job] != nil else { return }
       jobs[job]?.command = record
       commit([.setCommand(job, record)], then: .nothing)
     case .dispatchFailed(let job, let reason):
+      bodies.arrived(job)
       fail(
         job, reason: .unhandledException, message: "the job's command could not be started: \(reason)",
         at: now)
@@ -149,7 +151,7 @@ extension UplinkCore {
 
   mutating func advanceStop(at now: Moment) {
     guard stopStep == .drain, let until = drainUntil else { return }
-    let drained = queued == 0 && outbox.inFlight == 0
+    let drained = queued == 0 && outbox.inFlight == 0 && rejections.count == 0
     guard drained || until <= now.boot else { return }
     drainUntil = nil
     session.close()

@@ -48,7 +48,7 @@ public struct UplinkCore: Sendable {
     case unreadableAnswer(connection: UInt64)
     /// The pong to the ping of that number.
     case ponged(UInt64, connection: UInt64)
-    /// A cheat report whose signature holds.
+    /// A cheat report whose signature holds, and is not on record.
     case cheated([UInt8], signatureHash: [UInt8])
     /// The hotkey and the certificates have been read again, for the next connection, and these settings are in effect.
     indirect case reloaded(UplinkSettings)
@@ -81,7 +81,6 @@ public struct UplinkCore: Sendable {
   public enum AfterCommit: Sendable, Hashable {
     case nothing
     case accepted(JobID, OutboxEntry)
-    case refusedJob(OutboxEntry)
     case dispatching(JobID)
     case update(ListenerID, SequenceNumber, OutboxEntry)
     /// The update was in the record, or on its way there, already.
@@ -236,6 +235,12 @@ public struct UplinkCore: Sendable {
   var listenerLines: LineLimits<JobID?>
   /// About runs of hooks that have failed.
   var hookLines: LineLimits<Hook>
+  /// Lines about requests that are not taken.
+  var refusalLines: LineLimit
+  var rejections = Rejections()
+  var bodies = BodiesOnTheWay()
+  /// Requests and cheat reports whose commit is not durable yet.
+  public internal(set) var requestsBeingStored = RequestsUnderWay()
   /// Commits that are not durable yet, in the order in which they were asked for, and whether they write anything.
   var commits = Deque<(askedAt: Instant, writes: Bool)>()
   var room: RecordRoom
@@ -271,6 +276,7 @@ public struct UplinkCore: Sendable {
     updateLines = LineLimit(LineLimit.updates, at: now.boot)
     listenerLines = LineLimits(LineLimit.complaints, at: now.boot)
     hookLines = LineLimits(LineLimit.complaints, at: now.boot)
+    refusalLines = LineLimit(LineLimit.refusals, at: now.boot)
     session = Session(heartbeatInterval: .seconds(settings.heartbeatSeconds), at: now.boot)
     nextUpdate = stored.nextUpdate
     queued = stored.queued
@@ -291,7 +297,7 @@ public struct UplinkCore: Sendable {
       for report in stored.cheats { put(report, at: now.boot) }
     }
     let numbers = stored.specs.map(\.number) + stored.cheats.map(\.number)
-    nextNumber = (numbers.max() ?? 0) + 1
+    nextNumber = max(stored.lastNumber, numbers.max() ?? 0) + 1
     for job in stored.jobs {
       let deadline = job.deadline?.instant(inBoot: bootID, at: now) ?? now.boot + allowedTime(job.limitSeconds)
       jobs[job.job] = Job(job, deadline: deadline, at: now)
@@ -301,6 +307,7 @@ public struct UplinkCore: Sendable {
       } else {
         room.openJobs += 1
         room.bytes += job.bodyBytes
+        room.requestBytes += job.bodyBytes
         note(deadline: deadline)
       }
     }
@@ -331,8 +338,10 @@ public struct UplinkCore: Sendable {
     actions.reserveCapacity(2 * events.count)
     for event in events { take(event, at: now) }
     resumeListeners()
+    loadBodies()
     serveSession(at: now)
     loadMore()
+    pumpRejections(at: now.boot)
     pump(at: now.boot)
     pumpSpecs()
     runHooks(at: now.boot)

@@ -8,17 +8,23 @@ extension UplinkCore {
   /// A cheat report whose signature holds.
   mutating func cheated(_ body: [UInt8], signatureHash: [UInt8], at now: Moment) {
     guard settings.hasCheatHook else {
-      log(.warning, .cheatReported, "a cheat report came; no hook is set ([hooks] on_cheated), so it is only logged")
+      logRefusal(
+        .warning, "a cheat report came; no hook is set ([hooks] on_cheated), so it is only logged",
+        event: .cheatReported, at: now.boot)
       return
     }
     guard cheatHashes[signatureHash] == nil else { return }
     guard cheats.count < Self.cheatCapacity, cheats.bytes < Self.pageBytes else {
-      log(.error, .cheatReported, "a cheat report is dropped: \(cheats.count) wait for the hook already")
+      logRefusal(
+        .error, "a cheat report is dropped: \(cheats.count) wait for the hook already", event: .cheatReported,
+        at: now.boot)
       return
     }
     let report = CheatReport(number: nextNumber, body: body, signatureHash: signatureHash)
     nextNumber += 1
     log(.warning, .cheatReported, "a cheat report came; it goes to the hook")
+    cheatHashes[signatureHash] = report.number
+    requestsBeingStored.begin(bytes: body.count)
     commit([.insertCheat(report, at: now.wall)], then: .cheat(report))
   }
 

@@ -8,7 +8,7 @@ extension UplinkCore {
     let id = request.job
     guard !request.isKnown, jobs[id] == nil else {
       figures.refused(.known)
-      log(.warning, .jobRefused, "requested again; it starts nothing twice", job: id)
+      logRefusal(.warning, "requested again; it starts nothing twice", job: id, at: now.boot)
       return
     }
     var refusal = request.refusal
@@ -16,7 +16,7 @@ extension UplinkCore {
       refusal = "its signature is that of another job: a replay"
     }
     if let refusal {
-      refuse(request, refusal, at: now)
+      refuse(id, refusal, at: now)
     } else if let why = reasonToTurnAway(request) {
       turnAway(id, why, at: now)
     } else {
@@ -35,35 +35,14 @@ extension UplinkCore {
       bodyBytes: request.body.count)
     room.openJobs += 1
     room.bytes += request.body.count
+    room.requestBytes += request.body.count
     take(room: entry)
     if let hash = request.signatureHash { signatures[hash] = request.job }
+    requestsBeingStored.begin(bytes: request.body.count)
     commit(
       [.insertJob(newJob(request, at: now))] + insertion(of: entry),
       then: .accepted(request.job, entry))
     log(.info, .jobReceived, "job received", job: request.job)
-  }
-
-  /// Answers a request whose signature is refused; nothing is started for it.
-  private mutating func refuse(_ request: Request, _ reason: String, at now: Moment) {
-    guard !isFull else {
-      turnAway(request.job, whyFull, at: now)
-      return
-    }
-    log(.warning, .jobRefused, "refused (invalid_signature): \(reason)", job: request.job)
-    var job = newJob(request, at: now)
-    // The text of a forged request is of no use, and its signature must not shadow the true one.
-    job.body = []
-    job.signatureHash = nil
-    let metadata = StatusMetadata.rejected(reason: .invalidSignature, message: reason)
-    let entry = newEntry(request.job, .rejected, metadata: metadata, at: now)
-    jobs[request.job] = Job(
-      receivedAt: now.boot, phase: .ended, statuses: [.rejected], uncommitted: JobStatusSet(.rejected),
-      limitSeconds: request.limitSeconds, bodyBytes: 0)
-    take(room: entry)
-    remembered.append((request.job, now.boot + Self.memory))
-    commit(
-      [.insertJob(job)] + insertion(of: entry) + [.end(request.job, at: now.wall)],
-      then: .refusedJob(entry))
   }
 
   private func reasonToTurnAway(_ request: Request) -> String? {
@@ -72,20 +51,12 @@ extension UplinkCore {
     if room.openJobs >= settings.maxOpenJobs {
       return "\(room.openJobs) jobs are open, as many as max_open allows"
     }
-    return room.hasRoom(forRequest: request.body.count) && holding.isEmpty ? nil : whyFull
-  }
-
-  /// Answers `rejected` (busy) without a row.
-  private mutating func turnAway(_ id: JobID, _ why: String, at now: Moment) {
-    figures.refused(.busy)
-    guard session.isReady else {
-      log(.notice, .jobRefused, "not taken (\(why)); the connection it came on is gone, and so is its answer", job: id)
-      return
+    // Each is held for its job's command, which may not have read it, until the job has ended.
+    let most = max(32 * settings.maxRequestBytes, 4096 * settings.maxOpenJobs)
+    if room.requestBytes + request.body.count > most {
+      return "the requests of the open jobs have \(room.requestBytes) bytes, and may have \(most)"
     }
-    log(.notice, .jobRefused, "rejected (busy): \(why)", job: id)
-    let metadata = StatusMetadata.rejected(reason: .busy, message: why)
-    actions.append(.send(id, .rejected, metadata: metadata))
-    outbox.sentEphemeral(id, at: now.boot)
+    return room.hasRoom(forRequest: request.body.count) && holding.isEmpty ? nil : whyFull
   }
 
   private func newJob(_ request: Request, at now: Moment) -> NewJob {
@@ -125,12 +96,24 @@ extension UplinkCore {
     switch knowledge {
     case .started: break
     // Asked again for what an earlier Supervisor may have put into the queue, the broker knows.
-    case .neverStarted: actions.append(.loadBody(id))
+    case .neverStarted: wantBody(id)
     case .unknown:
       if settings.commandIsLauncher || job.isTask { return }
       fail(
         id, reason: .genericError,
         message: "the service was restarted while the job's command ran, which ended the command", at: now)
+    }
+  }
+
+  private mutating func wantBody(_ id: JobID) {
+    if let job = jobs[id] { bodies.want(id, bytes: job.bodyBytes) }
+  }
+
+  /// Reads the requests for which there is room on the way to their commands.
+  mutating func loadBodies() {
+    while let id = bodies.next() {
+      // It may have ended while it waited.
+      if jobs[id]?.phase == .dispatching { actions.append(.loadBody(id)) } else { bodies.arrived(id) }
     }
   }
 
@@ -153,9 +136,10 @@ extension UplinkCore {
 
   /// The broker was not to be had. Its request is read again, for the next attempt.
   mutating func dispatchDelayed(_ id: JobID, _ reason: String) {
+    bodies.arrived(id)
     guard jobs[id]?.phase == .dispatching else { return }
     jobs[id]?.delay = reason
-    actions.append(.loadBody(id))
+    wantBody(id)
   }
 
   // MARK: Updates
@@ -206,6 +190,8 @@ extension UplinkCore {
     guard entry.status.isTerminal else { return insertion(of: entry) }
     room.openJobs -= 1
     room.bytes -= bodyBytes ?? 0
+    room.requestBytes -= bodyBytes ?? 0
+    bodies.arrived(entry.job)
     remembered.append((entry.job, now.boot + Self.memory))
     return insertion(of: entry) + [.end(entry.job, at: now.wall)]
   }
@@ -289,18 +275,18 @@ extension UplinkCore {
     switch what {
     case .nothing: break
     case .accepted(let id, let entry):
+      requestsBeingStored.end()
       became(durable: entry, at: now.boot)
       figures.jobsReceived += 1
       actions.append(.toSupervisor(.openJob(OpenJob(job: id, phase: .accepted))))
-    case .refusedJob(let entry):
-      became(durable: entry, at: now.boot)
-      figures.refused(.invalidSignature)
-    case .dispatching(let id): actions.append(.loadBody(id))
+    case .dispatching(let id): wantBody(id)
     case .update(let listener, let number, let entry):
       became(durable: entry, at: now.boot)
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
       if entry.status.isTerminal { ended(entry, at: now) }
-    case .cheat(let report): put(report, at: now.boot)
+    case .cheat(let report):
+      requestsBeingStored.end()
+      put(report, at: now.boot)
     case .hookTaken(let run): hookTaken(run, at: now.boot)
     case .alreadyStored(let listener, let number), .specs(let listener, let number):
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }

@@ -4,7 +4,8 @@ import Messages
 extension UplinkCore {
   /// How long the updates of a closed job are kept, for whoever asks what became of it.
   static let closedJobsKept = Duration.seconds(7 * 86_400)
-  /// How long a closed job's uuid and signature are known, so that it is not run again.
+  /// How long a closed job's uuid and signature are known, so that it is not run again: twice the longest
+  /// `max_age_seconds`, within which the same signature could be accepted.
   static let uuidsKept = Duration.seconds(90 * 86_400)
   static let diskCheckInterval = Duration.seconds(5)
   static let expiryInterval = Duration.seconds(3600)
@@ -105,10 +106,11 @@ extension UplinkCore {
   mutating func expire(at now: Moment) {
     guard let due = expireAt, due <= now.boot else { return }
     expireAt = nil
+    // Where timestamps are not looked at a signature could be accepted for ever.
+    let forgottenBefore = settings.maxAgeSeconds > 0 ? now.wall - Self.uuidsKept : WallTime(milliseconds: .min)
     actions.append(
       .expire(
-        closedBefore: now.wall - Self.closedJobsKept, forgottenBefore: now.wall - Self.uuidsKept,
-        limit: Self.expiryBatch))
+        closedBefore: now.wall - Self.closedJobsKept, forgottenBefore: forgottenBefore, limit: Self.expiryBatch))
   }
 
   /// Updates come in between one batch and the next.

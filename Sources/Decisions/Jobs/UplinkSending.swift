@@ -49,6 +49,7 @@ extension UplinkCore {
     } else if session.state != .closed {
       figures.attemptsFailed += 1
     }
+    rejections.removeAll()
     let dead = outbox.connectionLost(disagreeing: disagreeing, at: now.boot)
     if let dead {
       bury(dead, "each connection was lost within 5 s of sending it, alone and three times over", at: now)
@@ -123,7 +124,7 @@ extension UplinkCore {
     case .ephemeral(let job, let answer):
       if case .errors(let errors) = answer {
         let type = errors.first?.type ?? ""
-        log(.notice, .jobRefused, "the facilitator did not take its rejection (\(type))", job: job)
+        logRefusal(.notice, "the facilitator did not take its rejection (\(type))", job: job, at: now.boot)
       }
     case .disagreement(let reason): dropConnection(reason, disagreeing: true, at: now)
     }

@@ -57,6 +57,8 @@ public struct Outbox: Sendable {
   private var suspects: [JobID] = []
   private var sent = Deque<Sent>()
   private var bytesInFlight = 0
+  /// How many of `sent` are not in the record.
+  private var ephemeral = 0
   private var held: [JobID: Instant] = [:]
   /// Jobs that have lost an update as a dead letter which is not on record as one yet. What follows it must not go
   /// before: a successor would send both in their order.
@@ -89,6 +91,14 @@ public struct Outbox: Sendable {
   public var hasSendable: Bool { !sendable.isEmpty }
   /// Whether an update is under suspicion, so that nothing else is to be sent that might end a connection.
   public var hasSuspects: Bool { isProbing || !suspects.isEmpty }
+
+  /// Whether a message that is not in the record may be sent: those take a quarter of the window at most, so that neither
+  /// they nor updates hold up the others, and nothing goes beside a suspect.
+  public var hasRoomForEphemeral: Bool {
+    // Of a window that cannot be divided they take what updates leave.
+    isConnected && !hasSuspects && sent.count < window
+      && (window < 4 ? sendable.isEmpty && ephemeral < 1 : ephemeral < window / 4)
+  }
 
   /// When `next` may have something that it has not now: a refused update is due, or a suspect one.
   public var nextDeadline: Instant? {
@@ -203,6 +213,7 @@ public struct Outbox: Sendable {
 
   /// A message that is not in the record was sent and will be answered in its turn.
   public mutating func sentEphemeral(_ job: JobID, at now: Instant) {
+    ephemeral += 1
     track(Sent(job: job, at: now, bytes: 256, isEphemeral: true))
   }
 
@@ -229,7 +240,10 @@ public struct Outbox: Sendable {
     sent.removeFirst()
     bytesInFlight -= first.bytes
     works = true
-    if first.isEphemeral { return .ephemeral(first.job, answer) }
+    if first.isEphemeral {
+      ephemeral -= 1
+      return .ephemeral(first.job, answer)
+    }
     isProbing = false
     guard let error else { return delivered(first.job, already: false) }
     if error.type == "job.integrity_error" { return delivered(first.job, already: true) }
@@ -311,6 +325,7 @@ public struct Outbox: Sendable {
       }
     }
     sent.removeAll()
+    ephemeral = 0
     bytesInFlight = 0
     isProbing = false
     worksAt = nil
