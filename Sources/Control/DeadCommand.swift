@@ -6,8 +6,9 @@ struct DeadCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dead", abstract: "Lists, retries and drops what the facilitator would not take.",
     discussion: """
-      An update that the facilitator has refused four times, or that ended one connection after the other, is set \
-      aside as a dead letter, and its job goes on without it. It stays until a person decides about it.
+      An update that the facilitator has refused four times while it took those of other jobs, or that ended one \
+      connection after the other, is set aside as a dead letter, and its job goes on without it. It stays until a \
+      person decides about it.
 
       \(ControlFailure.help)
       """,

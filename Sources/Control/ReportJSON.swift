@@ -102,6 +102,7 @@ enum ReportJSON {
         JSONMember("in_flight", .integer(state.inFlight)),
         JSONMember("stored", .integer(state.stored)),
         JSONMember("delivered", .integer(state.delivered)),
+        JSONMember("retrying", .integer(state.retrying)),
         JSONMember("dead", .integer(state.dead)),
         JSONMember("record_bytes", .integer(state.bytes)),
         JSONMember("full", nonEmpty(state.full)),

@@ -29,9 +29,16 @@ enum ReportText {
     return """
       facilitator  \(Terminal.printable(state.session + loss))
       queue        \(state.queued) queued\(oldest), \(state.inFlight) in flight, \(state.delivered) delivered, \
-      \(state.dead) dead
+      \(state.dead) dead\(retrying(state))
       jobs         \(state.openJobs) open\(state.draining ? "; draining: no new ones are taken" : "")\(full(state))
       """
+  }
+
+  private static func retrying(_ state: UplinkState) -> String {
+    guard state.retrying > 0 else { return "" }
+    let jobs = state.retrying == 1 ? "job" : "jobs"
+    return
+      "\nretrying     \(state.retrying) \(jobs) whose next update failed: refused, or the connection was lost with it"
   }
 
   private static func full(_ state: UplinkState) -> String {

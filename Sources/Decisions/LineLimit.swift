@@ -14,6 +14,9 @@ public struct LineLimit: Sendable, Hashable {
   /// About what the facilitator sends and is not taken.
   public static let refusals = (burst: 50, perSecond: 1)
 
+  /// About attempts that failed: an outage tries every update again and again.
+  public static let trouble = (burst: 100, perSecond: 5)
+
   private let burst: Int
   /// Nanoseconds in which one line is earned.
   private let interval: Int64

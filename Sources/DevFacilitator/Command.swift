@@ -19,6 +19,8 @@ enum Command: Sendable {
   case answerError(Faults.AnswerError)
   case delay(milliseconds: Int)
   case neverAnswer(Bool)
+  /// Take no update from now on; nil: take them again.
+  case ill(Faults.Illness?)
   /// Stop listening and drop everything.
   case down
   /// Listen again where it was.
@@ -39,6 +41,7 @@ enum Command: Sendable {
     "answer_error": model([.required("type", .string), .required("count", .integer)]),
     "delay": model([.required("milliseconds", .integer)]),
     "never_answer": model([.required("on", .boolean)]),
+    "ill": model([.required("how", .string)]),
     "down": model([]),
     "up": model([]),
     "quit": model([]),
@@ -81,6 +84,14 @@ enum Command: Sendable {
     case "delay":
       self = .delay(milliseconds: try fields.integer("milliseconds", in: 0...Faults.delayLimit))
     case "never_answer": self = .neverAnswer(fields.isTrue("on"))
+    case "ill":
+      let how = fields.text("how")
+      let illness = Faults.Illness(rawValue: how)
+      guard illness != nil || how == "well" else {
+        let known = Faults.Illness.allCases.map(\.rawValue).joined(separator: ", ")
+        throw CommandError("how: give one of \(known), well")
+      }
+      self = .ill(illness)
     case "down": self = .down
     case "up": self = .up
     default: self = .quit

@@ -7,6 +7,16 @@ struct Faults: Sendable, Equatable {
     var count: Int
   }
 
+  /// How it takes no update at all, although it authenticates.
+  enum Illness: String, Sendable, CaseIterable {
+    /// Drops the connection at each update, as when its database can only be read.
+    case drops
+    /// Closes it in order instead.
+    case closes
+    /// Answers what is no answer.
+    case garbles
+  }
+
   /// The highest count a fault takes.
   static let countLimit = 1_000_000_000
   /// The longest delay, in milliseconds: a day, which nothing waits for.
@@ -23,6 +33,8 @@ struct Faults: Sendable, Equatable {
   var closeCode: UInt16?
   /// Whether nothing but the authentication is answered.
   var neverAnswers = false
+  /// nil: it takes updates.
+  var illness: Illness?
 
   /// What an accepted row sets off.
   enum RowFault: Sendable, Equatable {

@@ -212,6 +212,7 @@ struct Ledger: Sendable {
 
   private mutating func record(_ update: StatusUpdate, frame: String, on connection: Int) -> [Action] {
     let (uuid, status) = ("\(update.job)", update.status.name)
+    if let illness = faults.illness { return fail(uuid, status, illness, on: connection) }
     if let type = faults.nextAnswerError() {
       return [.report(.refused(connection, uuid: uuid, status: status, type: type))]
         + answer(connection, .refusing(type: type, message: "as asked for"))
@@ -233,6 +234,18 @@ struct Ledger: Sendable {
     }
     return report + answer(connection, .success)
       + (fault == .dropAfterAnswer ? drop(connection, reason: "after a row, as asked for") : [])
+  }
+
+  /// Takes an update that it does not keep.
+  private mutating func fail(
+    _ uuid: String, _ status: String, _ illness: Faults.Illness, on connection: Int
+  ) -> [Action] {
+    let report = [Action.report(.refused(connection, uuid: uuid, status: status, type: illness.rawValue))]
+    switch illness {
+    case .drops: return report + drop(connection, reason: "at an update, as asked for")
+    case .closes: return report + close(connection, code: CloseCode.internalError, reason: "as asked for")
+    case .garbles: return report + [.send(connection, Array(#"{"status":"perhaps"}"#.utf8))]
+    }
   }
 
   private func answer(_ connection: Int, _ response: Response) -> [Action] {

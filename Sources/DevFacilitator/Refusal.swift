@@ -50,6 +50,7 @@ enum CloseCode {
   static let unacceptableData: UInt16 = 1003
   static let notUTF8: UInt16 = 1007
   static let messageTooLarge: UInt16 = 1009
+  static let internalError: UInt16 = 1011
   static let signatureInvalid: UInt16 = 3000
   static let validatorNotFound: UInt16 = 3001
 

@@ -177,6 +177,7 @@ final class Server {
     case .answerError(let error): ledger.faults.answerError = error
     case .delay(let milliseconds): ledger.faults.delay = milliseconds
     case .neverAnswer(let on): ledger.faults.neverAnswers = on
+    case .ill(let illness): ledger.faults.illness = illness
     case .down: return goDown(reason: "down, as asked for").map { true }
     case .up:
       guard listener == nil else { throw CommandError("up: it listens already") }

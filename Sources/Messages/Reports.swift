@@ -56,6 +56,8 @@ public struct UplinkState: MessagePart, Hashable {
   public var stored: Int
   /// Updates accepted by the facilitator since this Uplink started.
   public var delivered: Int
+  /// Jobs whose next update the facilitator has refused or dropped the connection over, so that it is tried again.
+  public var retrying: Int
   /// Updates given up on, kept as dead letters.
   public var dead: Int
   /// What the record holds of its `max_bytes`, in bytes; of its `max_rows` it holds `queued` and `dead`.
@@ -68,7 +70,8 @@ public struct UplinkState: MessagePart, Hashable {
 
   public init(
     session: String, lastLoss: String, openJobs: Int, queued: Int, queueAgeSeconds: Int = 0, inFlight: Int,
-    stored: Int = 0, delivered: Int, dead: Int, bytes: Int = 0, full: String = "", draining: Bool = false
+    stored: Int = 0, delivered: Int, retrying: Int = 0, dead: Int, bytes: Int = 0, full: String = "",
+    draining: Bool = false
   ) {
     self.session = session
     self.lastLoss = lastLoss
@@ -78,6 +81,7 @@ public struct UplinkState: MessagePart, Hashable {
     self.inFlight = inFlight
     self.stored = stored
     self.delivered = delivered
+    self.retrying = retrying
     self.dead = dead
     self.bytes = bytes
     self.full = full
@@ -87,7 +91,7 @@ public struct UplinkState: MessagePart, Hashable {
   public var fields: [MessagePackValue] {
     [
       .string(session), .string(lastLoss), .int(openJobs), .int(queued), .int(queueAgeSeconds), .int(inFlight),
-      .int(stored), .int(delivered), .int(dead), .int(bytes), .string(full), .bool(draining),
+      .int(stored), .int(delivered), .int(retrying), .int(dead), .int(bytes), .string(full), .bool(draining),
     ]
   }
 
@@ -100,6 +104,7 @@ public struct UplinkState: MessagePart, Hashable {
     inFlight = try fields.int("in flight")
     stored = try fields.int("stored")
     delivered = try fields.int("delivered")
+    retrying = try fields.int("retrying")
     dead = try fields.int("dead")
     bytes = try fields.int("bytes")
     full = try fields.string("full")

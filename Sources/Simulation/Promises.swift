@@ -25,11 +25,15 @@ extension World {
 
   private func names(_ statuses: [JobStatus]) -> String { statuses.map(\.name).joined(separator: " ") }
 
-  /// What it has an acknowledgement for is with the facilitator, in its order; or was refused there once too often.
+  /// Whether it is a dead letter, or was: then it may be missing, or be out of its place.
+  private func isExcused(_ update: SimulatedRecord.Update) -> Bool { record.everDead.contains(update.entry.id) }
+
+  /// What it has an acknowledgement for is with the facilitator, in its order; or was refused there while it took
+  /// others.
   private func check(_ worker: SimulatedWorker) {
     let updates = record.updates(of: worker.job)
-    let dead = Set(updates.filter { record.everDead.contains($0.entry.id) }.map(\.entry.status))
-    let acknowledged = worker.acknowledged.filter { !dead.contains($0) }
+    let excused = Set(updates.filter(isExcused).map(\.entry.status))
+    let acknowledged = worker.acknowledged.filter { !excused.contains($0) }
     let accepted = (facilitator.accepted[worker.job] ?? []).filter(acknowledged.contains)
     if accepted != acknowledged {
       fail(
@@ -48,14 +52,14 @@ extension World {
     if accepted.dropLast().contains(where: \.isTerminal) {
       fail("of \(job) something was accepted behind the terminal status: \(names(accepted))")
     }
-    let inTurn = updates.filter { !record.everDead.contains($0.entry.id) }.map(\.entry.status)
+    let inTurn = updates.filter { !isExcused($0) }.map(\.entry.status)
     let found = accepted.filter(inTurn.contains)
     if found != inTurn { fail("stored of \(job): \(names(inTurn)); accepted: \(names(found))") }
-    for update in updates where record.everDead.contains(update.entry.id) {
-      let refused = facilitator.refused[.init(job: job, status: update.entry.status)] ?? 0
-      // Refused four times, or alone in flight on three connections that were lost, after one that disagreed.
-      if refused < 4, sends(job, update.entry.status) < 4 {
-        fail("\(update.entry.status.name) of \(job) is a dead letter after \(refused) refusals")
+    // Nothing else excuses it: four refusals, or three connections that were lost with it alone.
+    for update in updates where isExcused(update) {
+      let counted = attemptsWhileOthersWereTaken(job, update.entry.status)
+      if counted < (update.entry.isRefusedForGood ? 4 : 3) {
+        fail("\(update.entry.status.name) of \(job) is a dead letter; of its attempts others speak against \(counted)")
       }
     }
     if record.jobs[job]?.phase != .closed { fail("\(job) is not closed") }

@@ -12,7 +12,8 @@ final class SimulatedFacilitator {
 
   enum ToFacilitator {
     case authenticate
-    case update(JobID, JobStatus)
+    /// With the number of its sending.
+    case update(JobID, JobStatus, Int)
     case specs(MachineSpecs)
     case ping(UInt64)
   }
@@ -39,6 +40,18 @@ final class SimulatedFacilitator {
     var status: JobStatus
   }
 
+  /// How it takes no update at all, although it authenticates.
+  enum Illness: CaseIterable {
+    /// Each update ends the connection.
+    case cuts
+    /// Each is refused: of a job that it does not know, or as one that it cannot read.
+    case refuses, doesNotUnderstand
+    /// Each is answered with something that is no answer.
+    case garbles
+    /// None is answered.
+    case isSilent
+  }
+
   private unowned let world: World
   private(set) var connection: Connection?
   private(set) var accepted: [JobID: [JobStatus]] = [:]
@@ -49,11 +62,12 @@ final class SimulatedFacilitator {
   private var refusals: [Update: Int] = [:]
   /// An update that it cannot take, and whether it drops the connection over it or answers with an error of no job.
   private var poison: (update: Update, cuts: Bool)?
-  /// How often it has refused one.
-  private(set) var refused: [Update: Int] = [:]
   /// Requests that it has sent, in order.
   private(set) var requested: [JobRequest] = []
   private var isAway = false
+  private var illness: Illness?
+  /// The updates that it took, or had already, by the numbers of their sending.
+  private(set) var taken: [(number: Int, job: JobID)] = []
 
   init(_ world: World) { self.world = world }
 
@@ -85,6 +99,17 @@ final class SimulatedFacilitator {
     world.after(time) { [weak self] in self?.isAway = false }
   }
 
+  /// Takes no update for a while.
+  func fallIll(for time: Int64) {
+    guard illness == nil else { return }
+    illness = Illness.allCases.randomElement(using: &world.random)
+    world.note("the facilitator is ill: \(illness.map { "\($0)" } ?? "")")
+    world.after(time) { [weak self] in
+      self?.illness = nil
+      self?.world.note("the facilitator is well")
+    }
+  }
+
   func fallSilent() { connection?.isSilent = true }
 
   private func heard(_ message: ToFacilitator, _ connection: Connection) {
@@ -98,26 +123,40 @@ final class SimulatedFacilitator {
       answer(.success)
     case .specs(let update): specs[update.minerHotkey] = Int(update.batchID)
     case .ping(let number): connection.line.down.send(.pong(number))
-    case .update(let job, let status):
+    case .update(let job, let status, let number):
+      if let illness {
+        switch illness {
+        case .cuts: return cut()
+        case .refuses: return error("job.not_found")
+        case .doesNotUnderstand: return error("value_error")
+        case .garbles: return connection.line.down.send(.garbage)
+        case .isSilent:
+          // Answers have no id: what it has left out it cannot make up for on this connection.
+          connection.isSilent = true
+          return
+        }
+      }
       if world.chance(world.faults.cutsBeforeRow) { return cut() }
       let update = Update(job: job, status: status)
       if poison == nil, !rows.contains(update), world.chance(world.faults.poison) { poison = (update, world.chance(2)) }
       let isPoison = poison?.update == update
       if isPoison, poison?.cuts == true { return cut() }
       if isPoison || world.chance(world.faults.foreignError) {
-        refused[update, default: 0] += 1
         return error("value_error")
       }
-      if rows.contains(update) { return error("job.integrity_error") }
+      if rows.contains(update) {
+        taken.append((number, job))
+        return error("job.integrity_error")
+      }
       if refusals[update] == nil {
         refusals[update] = world.chance(world.faults.refusesUpdate) ? Int.random(in: 1...5, using: &world.random) : 0
       }
       if let left = refusals[update], left > 0 {
         refusals[update] = left - 1
-        refused[update, default: 0] += 1
         return error("job.not_found")
       }
       rows.insert(update)
+      taken.append((number, job))
       accepted[job, default: []].append(status)
       world.note("the facilitator accepts \(status.name) of \(job)")
       if world.chance(world.faults.cutsAfterRow) { return cut() }

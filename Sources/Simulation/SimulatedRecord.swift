@@ -34,6 +34,7 @@ struct SimulatedRecord {
   private(set) var everForHook: Set<UpdateID> = []
   /// By miner.
   private(set) var specs: [String: SpecsEntry] = [:]
+  private var attempts: [UpdateID: Int] = [:]
   private var signatures: [[UInt8]: JobID] = [:]
   /// Updates that were given up on at some time, whatever became of them.
   private(set) var everDead: Set<UpdateID> = []
@@ -66,7 +67,7 @@ struct SimulatedRecord {
       jobs[job]?.phase = .ended
       jobs[job]?.endedAt = at
     case .retire(let id, _): set(id, from: .waiting, to: .accepted)
-    case .countAttempt(let id, let attempts, _, _):
+    case .countAttempt(let id, let attempts):
       if let place = places[id] { updates[place].entry.attempts = attempts }
     case .bury(let id, let attempts, _, _):
       if let place = places[id] { updates[place].entry.attempts = attempts }
@@ -82,6 +83,7 @@ struct SimulatedRecord {
       everForHook.insert(entry.id)
     case .dropForHook(let ids): forHook.removeAll { ids.contains($0.id) }
     case .insertCheat, .dropCheat, .clearRestored: break
+    case .noteAttempt(let id, _, _): attempts[id, default: 0] += 1
     }
   }
 
@@ -94,6 +96,8 @@ struct SimulatedRecord {
     if to == .waiting { updates[place].entry.attempts = 0 }
   }
 
+  /// How often it has failed, as its history has it.
+  func attempts(of id: UpdateID) -> Int { attempts[id] ?? 0 }
   func updates(of job: JobID) -> [Update] { jobs[job]?.updates.map { updates[$0] } ?? [] }
   func statuses(of job: JobID) -> [JobStatus] { jobs[job]?.updates.map { updates[$0].entry.status } ?? [] }
   var waiting: [OutboxEntry] { updates.filter { $0.state == .waiting }.map(\.entry) }
@@ -105,8 +109,13 @@ struct SimulatedRecord {
       guard let place = places[id], updates[place].state == .dead else { return nil }
       let entry = updates[place].entry
       let terminal = updates(of: entry.job).first { $0.entry.status.isTerminal && $0.entry.id != id }
-      return FoundDeadLetter(entry: entry, isTooLate: terminal.map { !$0.isRefusedForGood } ?? false)
+      return FoundDeadLetter(entry: entry, terminal: terminal.map(found) ?? .none)
     }
+  }
+
+  private func found(_ terminal: Update) -> FoundDeadLetter.Terminal {
+    if terminal.state == .waiting { return .waiting(terminal.entry.id) }
+    return terminal.isRefusedForGood ? .none : .taken
   }
 
   func lookUp(_ job: JobID, _ hash: [UInt8]?) -> (known: Bool, replay: Bool) {
@@ -137,6 +146,15 @@ struct SimulatedRecord {
       nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: waiting.count, dead: dead.count,
       bytes: bytes, specs: specs.values.sorted { $0.number < $1.number }, forHook: forHook.count,
       bytesForHook: forHook.reduce(0) { $0 + OutboxEntry.overhead + ($1.metadata?.count ?? 0) })
+  }
+
+  /// A page of what waits for the facilitator.
+  ///
+  /// - Parameter passingOver: leaves out those of jobs of which an update waits before that number.
+  func page(after id: UpdateID, limit: Int, passingOver: Bool) -> (entries: [OutboxEntry], more: Bool) {
+    let waiting = waiting
+    let passedOver = passingOver ? Set(waiting.filter { $0.id <= id }.map(\.job)) : []
+    return page(after: id, limit: limit, of: passingOver ? waiting.filter { !passedOver.contains($0.job) } : waiting)
   }
 
   func page(after id: UpdateID, limit: Int, of entries: [OutboxEntry]) -> (entries: [OutboxEntry], more: Bool) {

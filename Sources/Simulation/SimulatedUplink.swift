@@ -6,7 +6,7 @@ import Messages
 final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private enum Request {
     case commit([StoreOperation], UplinkCore.AfterCommit)
-    case load(UpdateID, Int)
+    case load(UpdateID, Int, passingOver: Bool)
     case loadForHook(UpdateID, Int)
     case loadBody(JobID)
     case loadJob(JobID)
@@ -27,6 +27,8 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private var facilitator: SimulatedFacilitator.Connection?
   private var requests: [Request] = []
   private var batch: [Request]?
+  /// A batch is in the file, and its sync is under way.
+  private var isSyncing = false
   /// What came of batches, not told yet.
   private var reports = Deque<[UplinkCore.Event]>()
   /// What each update on its way asks to be stored, to be checked when it is acknowledged.
@@ -52,6 +54,8 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       world.note("\(self) finds the record locked by \(other)")
       return end(.code(75))
     }
+    // What a predecessor has written counts as stored only once it is on the disk.
+    if world.mutation != .opensWithoutSync { world.sync() }
     let stored = world.record.load(bootID: world.bootID, wall: world.moment.wall)
     core = UplinkCore(
       settings: settings, stored: stored, bootID: world.bootID, seed: world.random.next(), at: world.moment)
@@ -120,7 +124,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       if world.mutation == .acknowledgedBeforeCommit, case .update(let listener, let number, _) = then {
         listeners[listener]?.down.send(.stored(number))
       }
-    case .load(let id, let limit): ask(.load(id, limit))
+    case .load(let id, let limit, let passingOver): ask(.load(id, limit, passingOver: passingOver))
     case .loadForHook(let id, let limit): ask(.loadForHook(id, limit))
     case .loadBody(let job): ask(.loadBody(job))
     case .loadJob(let job): ask(.loadJob(job))
@@ -132,7 +136,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       if world.mutation == .hookDroppedAtStart, case .runHook(_, _, let items) = message {
         let tasks = Set(items.map(\.id))
         let ids = world.record.forHook.filter { tasks.contains("\($0.job)-\($0.status.name)") }.map(\.id)
-        world.record.carryOut(.dropForHook(ids))
+        world.write([.dropForHook(ids)])
       }
       control.up.send(message)
     case .toListener(let id, let message):
@@ -149,17 +153,16 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     case .authenticate: facilitator?.line.up.send(.authenticate)
     case .sendSpecs(let specs):
       if world.mutation == .specsDroppedWhenSent, let entry = world.record.specs[specs.minerHotkey] {
-        world.record.carryOut(.dropSpecs(entry.number))
+        world.write([.dropSpecs(entry.number)])
       }
       facilitator?.line.up.send(.specs(specs))
     case .heartbeat, .connectResults, .disconnectResults, .sendResults: break
     case .ping(let number): facilitator?.line.up.send(.ping(number))
     case .send(let job, let status, _):
-      if world.record.jobs[job] != nil, !world.record.holds(job, status) {
+      if world.record.jobs[job] != nil, !world.durable.holds(job, status) {
         world.fail("\(status.name) of \(job) is sent before it is durable")
       }
-      world.sent(job, status)
-      facilitator?.line.up.send(.update(job, status))
+      facilitator?.line.up.send(.update(job, status, world.sent(job, status)))
     case .log(let entry):
       world.note("\(self): \(entry.text)")
       if entry.text.contains("machine specs are given up on") { world.givesUpSpecs = true }
@@ -169,7 +172,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
 
   private func checkDurable(_ id: ConnectionID, _ number: SequenceNumber) {
     guard let job = jobOf[id], let status = askedFor[id]?[number.number] else { return }
-    if !world.record.holds(job, status) {
+    if !world.durable.holds(job, status) {
       world.fail("\(status.name) of \(job) is acknowledged before it is durable")
     }
   }
@@ -202,7 +205,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
 
   /// All that waits goes into one transaction.
   private func work() {
-    guard batch == nil, !requests.isEmpty, runs else { return }
+    guard batch == nil, !isSyncing, !requests.isEmpty, runs else { return }
     batch = requests
     requests = []
     world.after(world.diskLatency()) { [weak self] in
@@ -215,13 +218,25 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       let outcomes = done.flatMap { apply($0) }
       batch = nil
       reports.append((lost ? [.disk(isFull: true)] : []) + outcomes)
-      // A death may come between the commit and its being told.
+      guard writes(done) else { return synced() }
+      isSyncing = true
       world.after(world.latency()) { [weak self] in
-        guard let self, runs, let report = reports.popFirst() else { return }
-        for event in report { post(event) }
+        guard let self, runs else { return }
+        isSyncing = false
+        world.sync()
+        synced()
       }
-      work()
     }
+  }
+
+  /// What has been written and synced is told.
+  private func synced() {
+    // A death may come between the commit and its being told.
+    world.after(world.latency()) { [weak self] in
+      guard let self, runs, let report = reports.popFirst() else { return }
+      for event in report { post(event) }
+    }
+    work()
   }
 
   private func writes(_ batch: [Request]) -> Bool {
@@ -231,13 +246,17 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private func apply(_ request: Request) -> [UplinkCore.Event] {
     switch request {
     case .commit(let operations, let then):
-      for operation in operations {
-        if world.mutation == .lostRetire, case .retire = operation { continue }
-        world.record.carryOut(operation)
+      if world.mutation == .lostRetire {
+        world.write(operations.filter { if case .retire = $0 { false } else { true } })
+      } else {
+        world.write(operations)
+      }
+      if world.mutation == .countsEachAttempt {
+        for case .noteAttempt(let id, _, let at) in operations { count(id, at) }
       }
       return [.committed(then)]
-    case .load(let id, let limit):
-      var (entries, more) = world.record.page(after: id, limit: limit, of: world.record.waiting)
+    case .load(let id, let limit, let passingOver):
+      var (entries, more) = world.record.page(after: id, limit: limit, passingOver: passingOver)
       if world.mutation == .resentInWrongOrder { entries.reverse() }
       return [.loaded(entries, more: more)]
     case .loadForHook(let id, let limit):
@@ -259,6 +278,16 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     case .expire: return [.expired(0)]
     case .checkDisk: return [.disk(isFull: !world.makeReserve())]
     }
+  }
+
+  /// Buries what has failed four times, whatever became of others; the successor knows of nothing else.
+  private func count(_ id: UpdateID, _ at: WallTime) {
+    guard world.record.attempts(of: id) >= 4 else { return }
+    world.write([.bury(id, attempts: 4, error: "", at: at)])
+    if let entry = world.record.dead.first(where: { $0.id == id }), entry.status.isTerminal {
+      world.write([.close(entry.job, at: at)])
+    }
+    world.after(1) { [weak self] in self?.end(.signal(9)) }
   }
 
   override func closeAll() {

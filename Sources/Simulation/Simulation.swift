@@ -14,6 +14,10 @@ public enum Mutation: String, CaseIterable, Sendable {
   case hookDroppedAtStart
   /// Machine specs are off the record when they are sent, and not when they have arrived.
   case specsDroppedWhenSent
+  /// An update is given up on at its fourth failed attempt, also while the facilitator takes no other.
+  case countsEachAttempt
+  /// An Uplink takes what its predecessor has written for stored, and does not sync it first.
+  case opensWithoutSync
 }
 
 /// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers, Redis and facilitator,

@@ -44,7 +44,11 @@ final class World {
   private var lastPID: Int32 = 100
   private var lastJob: UInt64 = 0
 
-  var record = SimulatedRecord()
+  /// The record as whoever reads the file sees it.
+  private(set) var record = SimulatedRecord()
+  /// The record as it is after the power has failed, and the commits that are in the file and not synced.
+  private(set) var durable = SimulatedRecord()
+  private var unsynced: [[StoreOperation]] = []
   private var diskIsFull = false
   private var hasReserve = true
   private var reserveIsLost = false
@@ -84,7 +88,9 @@ final class World {
   private(set) var failure: String?
   private let traces: Bool
   private(set) var trace: [String] = []
-  private var sends: [SimulatedFacilitator.Update: Int] = [:]
+  /// The numbers under which each update was sent.
+  private var sends: [SimulatedFacilitator.Update: [Int]] = [:]
+  private var lastSend = 0
 
   init(seed: UInt64, mutation: Mutation?, traces: Bool) {
     random = Dice(seed: seed)
@@ -176,8 +182,21 @@ final class World {
     note("BROKEN: \(promise)")
   }
 
-  func sent(_ job: JobID, _ status: JobStatus) { sends[.init(job: job, status: status), default: 0] += 1 }
-  func sends(_ job: JobID, _ status: JobStatus) -> Int { sends[.init(job: job, status: status)] ?? 0 }
+  /// Numbers what is sent to the facilitator.
+  func sent(_ job: JobID, _ status: JobStatus) -> Int {
+    lastSend += 1
+    sends[.init(job: job, status: status), default: []].append(lastSend)
+    return lastSend
+  }
+
+  /// How often an update was sent after which, and before it was sent again, the facilitator was sent one of another
+  /// job that it took.
+  func attemptsWhileOthersWereTaken(_ job: JobID, _ status: JobStatus) -> Int {
+    let attempts = sends[.init(job: job, status: status)] ?? []
+    return zip(attempts, attempts.dropFirst() + [.max]).count { attempt, next in
+      facilitator.taken.contains { $0.job != job && attempt < $0.number && $0.number < next }
+    }
+  }
 
   /// Whether a job's task is new to the broker, which remembers all it was given.
   func brokerTakes(_ job: JobID) -> Bool {
@@ -193,7 +212,7 @@ final class World {
 
   func started(_ job: JobID) {
     if !startedJobs.insert(job).inserted { fail("the command of \(job) is started twice") }
-    if record.jobs[job]?.phase == .accepted { fail("the command of \(job) is started before that is on record") }
+    if durable.jobs[job]?.phase == .accepted { fail("the command of \(job) is started before that is on record") }
   }
 
   // MARK: Sockets of the service
@@ -246,6 +265,28 @@ final class World {
     return true
   }
 
+  /// A commit is in the file: it outlives its writer, and not the power.
+  func write(_ operations: [StoreOperation]) {
+    guard !operations.isEmpty else { return }
+    for operation in operations { record.carryOut(operation) }
+    unsynced.append(operations)
+  }
+
+  /// All that is in the file is on the disk.
+  func sync() {
+    for operation in unsynced.joined() { durable.carryOut(operation) }
+    unsynced = []
+  }
+
+  /// Of what is not synced the power leaves the first part.
+  private func loseUnsynced() {
+    for operation in unsynced.prefix(.random(in: 0...unsynced.count, using: &random)).joined() {
+      durable.carryOut(operation)
+    }
+    unsynced = []
+    record = durable
+  }
+
   func takeReserveLoss() -> Bool {
     defer { reserveIsLost = false }
     return reserveIsLost
@@ -288,6 +329,7 @@ final class World {
     for hook in hooks { hook.end(.signal(9)) }
     for worker in workers { worker.die() }
     for sender in senders { sender.die() }
+    loseUnsynced()
     for socket in takeStoredSockets().sorted(by: { "\($0.key)" < "\($1.key)" }) { socket.value.close() }
     boots += 1
     bootedAt = now
@@ -298,7 +340,7 @@ final class World {
   private func disturb() {
     if !record.dead.isEmpty, chance(3) { settleDeadLetter() }
     if redis != nil, chance(4) { redis?.disturb() }
-    switch random.next() % 24 {
+    switch random.next() % 25 {
     case 0...7: facilitator.request()
     case 8: supervisor?.livingChildren.randomElement(using: &random)?.end(.signal(9))
     case 9: uplinks.last(where: \.isAlive)?.end(.signal(9))
@@ -315,6 +357,7 @@ final class World {
     case 20: if chance(4) { supervisor?.stop() }
     case 21: settleDeadLetter()
     case 22: if chance(3) { supervisor?.ask(.drain(chance(2))) }
+    case 23: if chance(3) { facilitator.fallIll(for: .random(in: 1...240, using: &random) * 1_000_000_000) }
     default: supervisor?.ask(.status)
     }
   }
@@ -363,6 +406,15 @@ final class World {
     calm()
   }
 
+  /// A job now and then while something waits: nothing speaks against the last update that is left.
+  private func keepTalking(until end: Int64) {
+    after(30_000_000_000) { [weak self] in
+      guard let self, now < end else { return }
+      if !record.waiting.isEmpty { facilitator.request() }
+      keepTalking(until: end)
+    }
+  }
+
   private func calm() {
     note("calm")
     faults = Faults()
@@ -370,6 +422,7 @@ final class World {
     // Whoever was asked to stop has done so, and is started again.
     let hour: Int64 = 3_600_000_000_000
     isCalm = true
+    keepTalking(until: now + hour - 1_200_000_000_000)
     run(until: now + hour)
     guard failure == nil else { return }
     supervisor?.ask(.drain(false))

@@ -230,15 +230,26 @@ public final class Store {
   /// - Parameters:
   ///   - limit: how many at most.
   ///   - bytes: how many bytes of metadata at most, though always one update.
+  ///   - passingOver: leaves out those of jobs of which an update waits before that number.
   /// - Returns: them, and whether there are more.
   public func waiting(
-    after id: UpdateID, limit: Int, bytes: Int
+    after id: UpdateID, limit: Int, bytes: Int, passingOver: Bool = false
   ) throws(StoreError) -> (entries: [OutboxEntry], more: Bool) {
-    try entries(
+    guard passingOver else {
+      return try entries(
+        """
+        SELECT updates.id, uuid AS job, status, metadata, stored_at, attempts
+        FROM updates LEFT JOIN jobs ON jobs.id = updates.job
+        WHERE state = 0 AND updates.id > ? ORDER BY updates.id LIMIT ?
+        """, of: "updates", after: id, limit: limit, bytes: bytes)
+    }
+    return try entries(
       """
       SELECT updates.id, uuid AS job, status, metadata, stored_at, attempts
       FROM updates LEFT JOIN jobs ON jobs.id = updates.job
-      WHERE state = 0 AND updates.id > ? ORDER BY updates.id LIMIT ?
+      WHERE state = 0 AND updates.id > ?1 AND NOT EXISTS (
+        SELECT 1 FROM updates AS older WHERE older.job = updates.job AND older.state = 0 AND older.id <= ?1)
+      ORDER BY updates.id LIMIT ?2
       """, of: "updates", after: id, limit: limit, bytes: bytes)
   }
 

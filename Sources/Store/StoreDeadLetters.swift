@@ -39,16 +39,16 @@ extension Store {
     return attempts.reversed()
   }
 
-  /// The dead letters among these, each with whether its job's terminal status is with the facilitator or may be.
+  /// The dead letters among these, each with what has become of its job's terminal status.
   public func findDead(_ ids: [UpdateID]) throws(StoreError) -> [FoundDeadLetter] {
     let terminal = JobStatus.allCases.filter(\.isTerminal).map { String($0.rawValue) }.joined(separator: ", ")
     let row = try database.statement(
       """
-      SELECT uuid, status, metadata, stored_at,
-        status NOT IN (\(terminal)) AND jobs.phase >= 2 AND NOT EXISTS (
-          SELECT 1 FROM updates AS other WHERE other.job = updates.job AND other.status IN (\(terminal))
-            AND other.state IN (2, 3) AND other.attempts > \(Outbox.retryDelays.count))
-      FROM updates JOIN jobs ON jobs.id = updates.job WHERE updates.id = ? AND state = 2
+      SELECT uuid, updates.status, updates.metadata, updates.stored_at, phase, other.id, other.state, other.attempts
+      FROM updates JOIN jobs ON jobs.id = updates.job
+      LEFT JOIN updates AS other
+        ON other.job = updates.job AND other.id <> updates.id AND other.status IN (\(terminal))
+      WHERE updates.id = ? AND updates.state = 2
       """)
     var found: [FoundDeadLetter] = []
     for id in ids {
@@ -56,14 +56,24 @@ extension Store {
       try row.bind([.integer(id.number)])
       guard try row.step() else { continue }
       let letter = Row(statement: row, table: "updates", number: id.number)
+      let status = try letter.status(1)
       found.append(
         FoundDeadLetter(
           entry: OutboxEntry(
-            id: id, job: try letter.job(0), status: try letter.status(1), metadata: row.blob(2),
-            storedAt: try letter.time(3)),
-          isTooLate: row.integer(4) != 0))
+            id: id, job: try letter.job(0), status: status, metadata: row.blob(2), storedAt: try letter.time(3)),
+          terminal: Self.terminal(of: status, row)))
     }
     row.reset()
     return found
+  }
+
+  private static func terminal(of status: JobStatus, _ row: Statement) -> FoundDeadLetter.Terminal {
+    if status.isTerminal || row.integer(4) < Int64(JobPhase.ended.rawValue) { return .none }
+    switch row.integer(6) {
+    // An accepted one is forgotten some days after its job was closed.
+    case 0: return row.integer(5) == 0 ? .taken : .waiting(UpdateID(row.integer(5)))
+    case 2, 3: return row.integer(7) > Int64(Outbox.retryDelays.count) ? .none : .taken
+    default: return .taken
+    }
   }
 }

@@ -49,10 +49,10 @@ extension Store {
       try database.run(
         "UPDATE updates SET state = 1, settled_at = ?, metadata = NULL WHERE id = ?", .integer(at.milliseconds),
         .integer(id.number))
-    case .countAttempt(let id, let attempts, let error, let at):
+    case .countAttempt(let id, let attempts):
       try database.run(
         "UPDATE updates SET attempts = ? WHERE id = ?", .integer(Int64(attempts)), .integer(id.number))
-      try note(error, of: id, at: at)
+    case .noteAttempt(let id, let error, let at): try note(error, of: id, at: at)
     case .bury(let id, let attempts, let error, let at):
       try database.run(
         "UPDATE updates SET state = 2, attempts = ?, settled_at = ? WHERE id = ?",
@@ -88,11 +88,17 @@ extension Store {
     }
   }
 
-  /// One line of an update's history.
+  /// One line of an update's history, which keeps the newest: in an outage there is one a minute, for as long as it
+  /// lasts.
   private func note(_ error: String, of id: UpdateID, at: WallTime) throws(StoreError) {
     try database.run(
       "INSERT INTO attempts (update_id, at, error) VALUES (?, ?, ?)", .integer(id.number),
       .integer(at.milliseconds), .text(error))
+    try database.run(
+      """
+      DELETE FROM attempts WHERE update_id = ?1 AND rowid <= (
+        SELECT rowid FROM attempts WHERE update_id = ?1 ORDER BY rowid DESC LIMIT 1 OFFSET ?2)
+      """, .integer(id.number), .integer(Int64(DeadLetter.attemptsTold)))
   }
 
   /// Forgets the accepted updates of jobs closed before the one time, and jobs closed before the other with all that

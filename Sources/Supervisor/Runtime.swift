@@ -266,7 +266,9 @@ final class Runtime {
     var names = ["PATH", "LANG", "TZ", "JOURNAL_STREAM", Dumpable.variable]
     #if DEBUG
       // `make sanitize` has sanitizers write their reports to files, and `make power-cut` records what Uplink writes.
-      names += [Failpoint.variable, "ASAN_OPTIONS", "TSAN_OPTIONS", "LD_PRELOAD", "HORDELINK_RECORDER"]
+      names += [
+        Failpoint.variable, Haste.variable, "ASAN_OPTIONS", "TSAN_OPTIONS", "LD_PRELOAD", "HORDELINK_RECORDER",
+      ]
     #endif
     let inherited = names.compactMap { name in environment[name].map { "\(name)=\($0)" } }
     return inherited + ["SWIFT_BACKTRACE=\(environment["SWIFT_BACKTRACE"] ?? Self.noBacktrace)"]

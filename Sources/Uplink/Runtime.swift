@@ -79,7 +79,8 @@ final class Runtime {
 
   private static var now: Moment {
     Moment(
-      boot: Instant(nanoseconds: Clock.bootNanoseconds), wall: WallTime(milliseconds: Clock.wallMilliseconds))
+      boot: Instant(nanoseconds: Haste.hurried(Clock.bootNanoseconds)),
+      wall: WallTime(milliseconds: Clock.wallMilliseconds))
   }
 
   /// Begins, once the control channel is there.
@@ -141,7 +142,7 @@ final class Runtime {
     timer?.cancel()
     timerAt = deadline
     // Who waits for longer looks again in between: NIO traps on the sum of its clock and a very long time.
-    let delay = min(max(0, (deadline - Self.now.boot).nanoseconds), 3_600_000_000_000)
+    let delay = min(Haste.real(max(0, (deadline - Self.now.boot).nanoseconds)), 3_600_000_000_000)
     let bound = NIOLoopBound(self, eventLoop: loop)
     timer = loop.scheduleTask(in: .nanoseconds(delay)) {
       bound.value.timerAt = nil
@@ -261,8 +262,8 @@ final class Runtime {
       let request = StoreThread.Request.commit(operations, then: what)
       Failpoint.reach("uplink.accepted", when: request.retires)
       asked.append(request)
-    case .load(let id, let limit):
-      asked.append(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes))
+    case .load(let id, let limit, let passingOver):
+      asked.append(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes, passingOver: passingOver))
     case .loadForHook(let id, let limit):
       asked.append(.loadForHook(after: id, limit: limit, bytes: UplinkCore.pageBytes / 4))
     case .loadBody(let job): asked.append(.loadBody(job))

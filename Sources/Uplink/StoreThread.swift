@@ -10,7 +10,7 @@ final class StoreThread: Sendable {
   /// What is asked of it.
   enum Request: Sendable {
     case commit([StoreOperation], then: UplinkCore.AfterCommit)
-    case load(after: UpdateID, limit: Int, bytes: Int)
+    case load(after: UpdateID, limit: Int, bytes: Int, passingOver: Bool)
     case loadForHook(after: UpdateID, limit: Int, bytes: Int)
     case loadBody(JobID)
     case loadJob(JobID)
@@ -144,8 +144,8 @@ final class StoreThread: Sendable {
     case .commit(let operations, let what):
       for operation in operations { try store.carryOut(operation) }
       return .committed(what)
-    case .load(let id, let limit, let bytes):
-      let (entries, more) = try store.waiting(after: id, limit: limit, bytes: bytes)
+    case .load(let id, let limit, let bytes, let passingOver):
+      let (entries, more) = try store.waiting(after: id, limit: limit, bytes: bytes, passingOver: passingOver)
       return .loaded(entries, more: more)
     case .loadForHook(let id, let limit, let bytes):
       let (entries, more) = try store.waitingForHook(after: id, limit: limit, bytes: bytes)

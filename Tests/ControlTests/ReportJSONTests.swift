@@ -7,7 +7,7 @@ import Testing
 @Suite struct ReportJSONTests {
   private let uplink =
     #""uplink":{"session":"waiting","last_loss":"say \"no\"","open_jobs":2,"queued":12,"#
-    + #""queue_age_seconds":75,"in_flight":3,"stored":470,"delivered":456,"dead":1,"record_bytes":0,"full":null,"draining":false}"#
+    + #""queue_age_seconds":75,"in_flight":3,"stored":470,"delivered":456,"retrying":2,"dead":1,"record_bytes":0,"full":null,"draining":false}"#
   private let report = UplinkReport(state: someState(session: "waiting", lastLoss: #"say "no""#))
 
   @Test func status() {

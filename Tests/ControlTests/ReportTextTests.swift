@@ -11,6 +11,7 @@ import Testing
       ReportText.status(report) == """
         facilitator  ready
         queue        12 queued (oldest 1m 15s), 3 in flight, 456 delivered, 1 dead
+        retrying     2 jobs whose next update failed: refused, or the connection was lost with it
         jobs         2 open
 
         NAME      JOB                                    PID  GENERATION  STATE     SINCE  RESTARTS/H  LAST DEATH
@@ -42,7 +43,7 @@ import Testing
     var child = someChildren[0]
     child.lastDeath = hostile
     let text = ReportText.status(ServiceReport(children: [child], uplink: state))
-    #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count == 6)
+    #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count == 7)
     #expect(!text.unicodeScalars.contains { $0 != "\n" && ($0.value < 32 || $0.value == 0x9b || $0.value == 0x202e) })
     #expect(text.contains(#"\u{1b}[2J\u{d}\u{a}FORGED"#))
   }

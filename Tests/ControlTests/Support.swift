@@ -11,7 +11,7 @@ func someState(
 ) -> UplinkState {
   UplinkState(
     session: session, lastLoss: lastLoss, openJobs: 2, queued: queued, queueAgeSeconds: 75, inFlight: 3, stored: stored,
-    delivered: delivered, dead: 1)
+    delivered: delivered, retrying: 2, dead: 1)
 }
 
 let someChildren = [

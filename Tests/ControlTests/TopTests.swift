@@ -48,6 +48,7 @@ import Testing
         hordelink 0.1.0  2026-11-24T10:30:00Z
         facilitator  ready
         queue        12 queued (oldest 1m 15s), 3 in flight, 456 delivered, 1 dead
+        retrying     2 jobs whose next update failed: refused, or the connection was lost with it
         jobs         2 open
         rates        10.0 stored/s, 0.0 delivered/s
         phases       1 accepted, 1 dispatching, 1 ended
@@ -74,7 +75,7 @@ import Testing
         TopFrame(now, since: before).lines(width: 80, height: 24).contains("rates        - stored/s, - delivered/s")
           || before?.report != nil)
     }
-    #expect(TopFrame(now, since: later).lines(width: 80, height: 24)[4].hasPrefix("rates        - stored/s, 0.0"))
+    #expect(TopFrame(now, since: later).lines(width: 80, height: 24)[5].hasPrefix("rates        - stored/s, 0.0"))
   }
 
   /// A pid that is another process's by now says nothing about the time it has had.

@@ -14,17 +14,8 @@ import Testing
     uplink.update(1, 1, .accepted)
     if let status { uplink.update(1, 2, status) }
     uplink.settle()
-    refuse(uplink)
+    uplink.refuseForGood()
     return uplink
-  }
-
-  private func refuse(_ uplink: UplinkUnderTest) {
-    for seconds in [1.0, 10, 60, 0] {
-      uplink.facilitator(errors("job.not_found"))
-      uplink.pass(seconds)
-      uplink.does(.timeReached)
-      uplink.settle()
-    }
   }
 
   private func report(_ actions: [UplinkCore.Action]) -> UplinkReport? {
@@ -65,12 +56,12 @@ import Testing
     let uplink = withDeadLetter(last: .completed)
     // Its terminal status is on its way.
     let (early, _) = ask(uplink, .retry([2]))
-    #expect(early?.done == 0 && early?.refusals.first?.reason.contains("on its way") == true)
+    #expect(early?.done == 0 && early?.refusals.first?.reason.contains("may have been sent") == true)
     #expect(uplink.record.dead.map(\.status) == [.accepted] && uplink.core.dead == 1)
     uplink.facilitator(.success)
     uplink.settle()
     let (report, _) = ask(uplink, .retry([2]))
-    #expect(report?.done == 0 && report?.refusals.first?.reason.contains("terminal status is accepted") == true)
+    #expect(report?.done == 0 && report?.refusals.first?.reason.contains("has the terminal status") == true)
     #expect(uplink.record.dead.count == 1)
   }
 
@@ -79,12 +70,42 @@ import Testing
     let uplink = withDeadLetter(last: .completed)
     uplink.does(.lost(reason: "cut", connection: uplink.connection))
     let (lost, _) = ask(uplink, .retry([2]))
-    #expect(lost?.done == 0 && lost?.refusals.first?.reason.contains("on its way") == true)
+    #expect(lost?.done == 0 && lost?.refusals.first?.reason.contains("may have been sent") == true)
     uplink.restart()
     uplink.settle()
     let (restarted, _) = ask(uplink, .retry([2]))
     #expect(restarted?.done == 0 && restarted?.refusals.count == 1)
     #expect(uplink.connect().contains(.send(job(1), .completed, metadata: nil)))
+  }
+
+  /// It waits here and was never sent: the dead letter goes in its place before it.
+  @Test func whatStandsBeforeATerminalStatusThatWasNotSentCanBeRetried() {
+    let uplink = withDeadLetter()
+    uplink.does(.lost(reason: "cut", connection: uplink.connection))
+    uplink.update(1, 2, .completed)
+    uplink.settle()
+    let (report, _) = ask(uplink, .retry([2]))
+    #expect(report?.done == 1 && uplink.core.dead == 0)
+    uplink.pass(2)
+    #expect(uplink.connect().contains(.send(job(1), .accepted, metadata: nil)))
+    #expect(uplink.facilitator(.success).contains(.send(job(1), .completed, metadata: nil)))
+  }
+
+  /// The terminal status goes out between the question and the commit.
+  @Test func aTerminalStatusThatIsSentMeanwhileIsNotFollowed() {
+    let uplink = withDeadLetter()
+    uplink.does(.lost(reason: "cut", connection: uplink.connection))
+    uplink.update(1, 2, .completed)
+    uplink.settle()
+    uplink.supervisor(.query(7, .retry([2])))
+    // What the record has found is known, and its commit asked for.
+    uplink.settleOne()
+    uplink.pass(2)
+    #expect(uplink.connect().contains(.send(job(1), .completed, metadata: nil)))
+    let actions = uplink.settle()
+    #expect(self.report(actions)?.done == 0 && uplink.core.dead == 1)
+    #expect(!actions.contains(.send(job(1), .accepted, metadata: nil)))
+    #expect(uplink.record.dead.map(\.status) == [.accepted])
   }
 
   /// The record is asked, and before it has answered the worker's last word is on its way into it.
@@ -104,7 +125,7 @@ import Testing
     uplink.does(.lost(reason: "cut", connection: uplink.connection))
     uplink.pass(2)
     uplink.connect()
-    refuse(uplink)
+    uplink.refuseForGood()
     #expect(uplink.record.dead.map(\.status) == [.accepted, .completed])
     let (report, actions) = ask(uplink, .retry([3, 2]))
     #expect(report?.done == 2)
@@ -119,7 +140,7 @@ import Testing
     uplink.facilitator(.success)
     uplink.update(1, 1, .completed)
     uplink.settle()
-    refuse(uplink)
+    uplink.refuseForGood()
     #expect(uplink.record.jobs[job(1)]?.phase == .closed)
     uplink.pass(100)
     uplink.restart()

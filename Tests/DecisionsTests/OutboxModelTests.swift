@@ -15,6 +15,7 @@ import Testing
     var dead: [OutboxEntry] = []
     /// Given up on since connections ended with it alone in flight, as chance may have it.
     var buried: Set<FacilitatorModel.Update> = []
+    private var others = 0
     var now = at(0)
 
     init(seed: UInt64) {
@@ -41,36 +42,40 @@ import Testing
 
     /// Does one thing that can happen; `calm` leaves out what goes wrong.
     mutating func step(calm: Bool) {
-      now = now + .milliseconds(calm ? 30_000 : .random(in: 0...3000, using: &random))
+      now = now + .milliseconds(calm ? 4000 : .random(in: 0...3000, using: &random))
       switch Int.random(in: 0..<(calm ? 9 : 10), using: &random) {
       case 0: if !coming.isEmpty { outbox.enqueue(coming.removeFirst()) }
       case 1...3: if let entry = outbox.next(at: now) { facilitator.receive(entry.job, entry.status) }
       case 4...6: _ = facilitator.work()
       case 7, 8: if let answer = facilitator.answer() { take(outbox.answered(answer, at: now)) }
-      default: lose(disagreeing: false)
+      default: lose(.lost)
       }
     }
 
     private mutating func take(_ outcome: Outbox.Outcome) {
       switch outcome {
-      case .delivered(let entry, _): delivered.append(entry)
-      case .dead(let entry, _):
-        dead.append(entry)
-        outbox.buried(entry.job)
+      case .delivered(let entry, _): if entry.job < job(100) { delivered.append(entry) }
       case .retry: break
       case .ephemeral: Issue.record("nothing ephemeral was sent")
-      case .disagreement: lose(disagreeing: true)
+      case .disagreement: lose(.disagreement)
+      }
+      for case .dead(let entry, let failure) in outbox.takeJudged() {
+        dead.append(entry)
+        outbox.buried(entry.job)
+        if failure == .lost { buried.insert(FacilitatorModel.Update(job: entry.job, status: entry.status)) }
       }
     }
 
-    private mutating func lose(disagreeing: Bool) {
+    private mutating func lose(_ loss: Outbox.Loss) {
       facilitator.disconnect()
-      if let entry = outbox.connectionLost(disagreeing: disagreeing, at: now) {
-        dead.append(entry)
-        outbox.buried(entry.job)
-        buried.insert(FacilitatorModel.Update(job: entry.job, status: entry.status))
-      }
+      outbox.connectionLost(loss, at: now)
       outbox.connected(at: now)
+    }
+
+    /// An update of a job of its own, without which nothing speaks against the last that are left.
+    mutating func another() {
+      others += 1
+      outbox.enqueue(entry(Int64(1_000_000 + others), job(100 + others), .received))
     }
   }
 
@@ -84,6 +89,7 @@ import Testing
       while run.outbox.count > 0 || !run.coming.isEmpty, steps < 100_000 {
         run.step(calm: true)
         steps += 1
+        if run.outbox.retrying > 0, steps % 50 == 0 { run.another() }
       }
       let shown: Comment = "seed \(seed), round \(round)"
       #expect(run.outbox.count == 0 && run.outbox.bytes == 0 && run.outbox.inFlight == 0, shown)

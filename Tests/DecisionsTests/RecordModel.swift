@@ -62,7 +62,7 @@ struct RecordModel {
       jobs[job]?.endedAt = at
       jobs[job]?.new.body = []
     case .retire(let id, _): set(id, .accepted)
-    case .countAttempt(let id, let attempts, _, _):
+    case .countAttempt(let id, let attempts):
       if let index = places[id] { updates[index].entry.attempts = attempts }
     case .bury(let id, let attempts, _, _):
       set(id, .dead)
@@ -81,6 +81,7 @@ struct RecordModel {
         return
       }
       updates[index].state = .dropped
+    case .noteAttempt: break
     case .clearRestored: isRestored = false
     case .putSpecs(let entry):
       specs.removeAll { $0.specs.minerHotkey == entry.specs.minerHotkey }
@@ -119,8 +120,10 @@ struct RecordModel {
   var queued: [OutboxEntry] { updates.filter { $0.state == .queued }.map(\.entry) }
   var dead: [OutboxEntry] { updates.filter { $0.state == .dead }.map(\.entry) }
 
-  func load(after id: UpdateID, limit: Int) -> (entries: [OutboxEntry], more: Bool) {
-    let waiting = queued.filter { $0.id > id }
+  func load(after id: UpdateID, limit: Int, passingOver: Bool) -> (entries: [OutboxEntry], more: Bool) {
+    let queued = queued
+    let passedOver = passingOver ? Set(queued.filter { $0.id <= id }.map(\.job)) : []
+    let waiting = queued.filter { $0.id > id && !passedOver.contains($0.job) }
     return (Array(waiting.prefix(limit)), waiting.count > limit)
   }
 
@@ -128,12 +131,12 @@ struct RecordModel {
     ids.compactMap { id in
       guard let index = places[id], updates[index].state == .dead else { return nil }
       let entry = updates[index].entry
-      return FoundDeadLetter(
-        entry: entry,
-        isTooLate: updates(of: entry.job).contains {
-          $0.entry.status.isTerminal && $0.entry.id != id
-            && !(($0.state == .dead || $0.state == .dropped) && $0.entry.isRefusedForGood)
-        })
+      let terminal = updates(of: entry.job).first { $0.entry.status.isTerminal && $0.entry.id != id }
+      let found: FoundDeadLetter.Terminal? = terminal.map {
+        if $0.state == .queued { return .waiting($0.entry.id) }
+        return $0.state != .accepted && $0.entry.isRefusedForGood ? .none : .taken
+      }
+      return FoundDeadLetter(entry: entry, terminal: found ?? .none)
     }
   }
 

@@ -14,7 +14,8 @@ import Testing
     let uplink = UplinkUnderTest(started: false)
     #expect(
       uplink.start() == [
-        .toSupervisor(.ready), .toSupervisor(.inventoryComplete), .load(after: UpdateID(0), limit: 1024),
+        .toSupervisor(.ready), .toSupervisor(.inventoryComplete),
+        .load(after: UpdateID(0), limit: 1024, passingOver: false),
       ])
   }
 
@@ -366,7 +367,7 @@ import Testing
         .toSupervisor(.ready), .toSupervisor(.openJob(OpenJob(job: job(1), phase: .ended))),
         .toSupervisor(.openJob(OpenJob(job: job(2), phase: .accepted))),
         .toSupervisor(.openJob(OpenJob(job: job(3), phase: .dispatching, command: command))),
-        .toSupervisor(.inventoryComplete), .load(after: UpdateID(0), limit: 1024),
+        .toSupervisor(.inventoryComplete), .load(after: UpdateID(0), limit: 1024, passingOver: false),
       ])
     uplink.settle()
     #expect(uplink.connect().sent.count == 3)

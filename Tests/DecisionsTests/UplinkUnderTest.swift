@@ -8,7 +8,7 @@ import Testing
 final class UplinkUnderTest {
   enum Waiting {
     case commit([StoreOperation], UplinkCore.AfterCommit)
-    case load(UpdateID, Int)
+    case load(UpdateID, Int, passingOver: Bool)
     case body(JobID)
     case forHook(UpdateID, Int)
     case job(JobID)
@@ -33,6 +33,7 @@ final class UplinkUnderTest {
   private(set) var dispatched: [JobID] = []
   private(set) var busyJobs: Set<JobID> = []
   private var asked: [Sent: (JobID, JobStatus)] = [:]
+  private var others = 0
   private var jobOf: [UplinkCore.ListenerID: JobID] = [:]
 
   init(_ settings: UplinkSettings = .test(), record: RecordModel = RecordModel(), started: Bool = true) {
@@ -121,6 +122,27 @@ final class UplinkUnderTest {
     does(.answered(answer, connection: connection))
   }
 
+  /// The facilitator refuses what is first in flight once too often, while it takes an update of another job each
+  /// time.
+  func refuseForGood() {
+    for seconds in [1.0, 10, 60, 0] {
+      facilitator(errors("job.not_found"))
+      takesAnother()
+      pass(seconds)
+      does(.timeReached)
+      settle()
+    }
+  }
+
+  /// A job of its own is requested, and its first status taken.
+  func takesAnother() {
+    others += 1
+    request(job(100_000 + others))
+    settle()
+    facilitator(.success)
+    settle()
+  }
+
   // MARK: The record
 
   /// Does the first thing that was asked of the record, and says so.
@@ -131,8 +153,8 @@ final class UplinkUnderTest {
     case .commit(let operations, let then):
       for operation in operations { record.carryOut(operation) }
       return does(.committed(then))
-    case .load(let id, let limit):
-      let (entries, more) = record.load(after: id, limit: limit)
+    case .load(let id, let limit, let passingOver):
+      let (entries, more) = record.load(after: id, limit: limit, passingOver: passingOver)
       return does(.loaded(entries, more: more))
     case .body(let job):
       let stored = record.jobs[job]
@@ -173,7 +195,7 @@ final class UplinkUnderTest {
     for action in actions {
       switch action {
       case .commit(let operations, let then): waiting.append(.commit(operations, then))
-      case .load(let id, let limit): waiting.append(.load(id, limit))
+      case .load(let id, let limit, let passingOver): waiting.append(.load(id, limit, passingOver: passingOver))
       case .loadBody(let job): waiting.append(.body(job))
       case .loadJob(let job): waiting.append(.job(job))
       case .loadForHook(let id, let limit): waiting.append(.forHook(id, limit))

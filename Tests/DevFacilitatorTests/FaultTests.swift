@@ -60,6 +60,18 @@ import Testing
     #expect(ledger.receives(Fixture.update("received")) == StatusUpdateTests.duplicate)
   }
 
+  @Test func whoIsIllAuthenticatesAndKeepsNoRow() throws {
+    let ends: [Faults.Illness: Outcome] = [.drops: .drop, .closes: .close(1011)]
+    for illness in Faults.Illness.allCases {
+      var ledger = try Ledger.withJob(faults: Faults(illness: illness))
+      let outcomes = ledger.receives(Fixture.update("received"))
+      #expect(outcomes.first == .event("refused") && outcomes.count == 2)
+      if let end = ends[illness] { #expect(outcomes.last == end) }
+      ledger.faults.illness = nil
+      if ends[illness] == nil { #expect(ledger.receives(Fixture.update("received")) == StatusUpdateTests.accepted) }
+    }
+  }
+
   // MARK: Jobs
 
   @Test func jobsGoToTheNewestAuthenticatedConnection() throws {

@@ -20,7 +20,7 @@ enum Samples {
   ]
   static let state = UplinkState(
     session: "ready", lastLoss: "", openJobs: 1, queued: .max, queueAgeSeconds: 9, inFlight: 0, stored: .max,
-    delivered: .min, dead: 3,
+    delivered: .min, retrying: 2, dead: 3,
     bytes: .max, full: "disk", draining: true)
   static let settings = [
     UplinkSettings(

@@ -119,11 +119,33 @@ import Testing
     #expect(try store.job(job(9)) == nil)
   }
 
+  /// An outage of days is a refusal a minute.
+  @Test func ofAnUpdatesHistoryTheNewestIsKept() throws {
+    let record = try TemporaryRecord()
+    let store = try record.open()
+    try store.commit([
+      newJob(job(1)), newJob(job(2)), .insertUpdate(entry(1, job(1), .accepted)),
+      .insertUpdate(entry(2, job(2), .accepted)),
+      .noteAttempt(UpdateID(2), error: "another's", at: WallTime(milliseconds: 1)),
+    ])
+    for number in 1...100 as ClosedRange<Int64> {
+      try store.commit([.noteAttempt(UpdateID(1), error: "e", at: WallTime(milliseconds: number))])
+    }
+    try store.commit([
+      .bury(UpdateID(1), attempts: 4, error: "last", at: WallTime(milliseconds: 101)),
+      .bury(UpdateID(2), attempts: 4, error: "last", at: WallTime(milliseconds: 101)),
+    ])
+    let letters = try store.deadLetters(after: UpdateID(0), limit: 9)
+    #expect(letters.map(\.history.count) == [DeadLetter.attemptsTold, 2])
+    #expect(letters.first?.history.map(\.at) == Array(92...101))
+    #expect(try record.number("SELECT count(*) FROM attempts") == Int64(DeadLetter.attemptsTold + 2))
+  }
+
   @Test func deadLettersHaveTheirHistoryAndCanBeRevived() throws {
     let store = try TemporaryRecord().open()
     try store.commit([
       newJob(job(1)), .insertUpdate(entry(1, job(1), .accepted, metadata: [5])),
-      .countAttempt(UpdateID(1), attempts: 1, error: "first", at: WallTime(milliseconds: 11)),
+      .noteAttempt(UpdateID(1), error: "first", at: WallTime(milliseconds: 11)),
       .bury(UpdateID(1), attempts: 2, error: "last", at: WallTime(milliseconds: 12)),
     ])
     let letter = try #require(try store.deadLetters(after: UpdateID(0), limit: 9).first)
@@ -135,7 +157,7 @@ import Testing
     #expect(try store.deadLetters(after: UpdateID(1), limit: 9).isEmpty)
     let found = try store.findDead([UpdateID(1), UpdateID(2)])
     #expect(found.map(\.entry) == [entry(1, job(1), .accepted, metadata: [5])])
-    #expect(found.first?.isTooLate == false)
+    #expect(found.first?.terminal == FoundDeadLetter.Terminal.none)
     try store.commit([.revive(UpdateID(1))])
     #expect(try store.findDead([UpdateID(1)]).isEmpty)
     #expect(try store.waiting(after: UpdateID(0), limit: 9, bytes: 9).entries.first?.attempts == 0)
@@ -143,13 +165,18 @@ import Testing
       .bury(UpdateID(1), attempts: 4, error: "again", at: now), .insertUpdate(entry(2, job(1), .failed)),
       .end(job(1), at: now),
     ])
-    // It may have been sent already.
-    #expect(try store.findDead([UpdateID(1)]).first?.isTooLate == true)
+    #expect(try store.findDead([UpdateID(1)]).first?.terminal == .waiting(UpdateID(2)))
     try store.commit([.bury(UpdateID(2), attempts: 0, error: "connections", at: now)])
-    #expect(try store.findDead([UpdateID(1), UpdateID(2)]).map(\.isTooLate) == [true, false])
+    // The facilitator may have it.
+    let both = try store.findDead([UpdateID(1), UpdateID(2)]).map(\.terminal)
+    #expect(both == [FoundDeadLetter.Terminal.taken, .none])
     try store.commit([.revive(UpdateID(2)), .bury(UpdateID(2), attempts: 4, error: "refused", at: now)])
-    #expect(try store.findDead([UpdateID(1)]).first?.isTooLate == false)
+    #expect(try store.findDead([UpdateID(1)]).first?.terminal == FoundDeadLetter.Terminal.none)
     try store.commit([.revive(UpdateID(2)), .retire(UpdateID(2), at: now)])
-    #expect(try store.findDead([UpdateID(1)]).first?.isTooLate == true)
+    #expect(try store.findDead([UpdateID(1)]).first?.terminal == .taken)
+    // It is forgotten before the dead letters of its job.
+    try store.commit([.close(job(1), at: now)])
+    #expect(try expire(store, at: 8) == 1)
+    #expect(try store.findDead([UpdateID(1)]).first?.terminal == .taken)
   }
 }

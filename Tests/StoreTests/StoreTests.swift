@@ -76,7 +76,7 @@ import Testing
     #expect(try page(0, 10, 1) == ([1], true))
     try store.commit([
       .retire(UpdateID(1), at: now), .bury(UpdateID(2), attempts: 4, error: "e", at: now),
-      .countAttempt(UpdateID(3), attempts: 2, error: "e", at: now),
+      .countAttempt(UpdateID(3), attempts: 2),
     ])
     #expect(try page(0, 10, 1000) == ([3, 4, 5], false))
     #expect(try store.waiting(after: UpdateID(0), limit: 1, bytes: 9).entries.first?.attempts == 2)

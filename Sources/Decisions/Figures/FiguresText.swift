@@ -50,8 +50,11 @@ extension Figures {
     text.counter(
       "hordelink_updates_delivered", "Status updates that the facilitator accepted.", updatesDelivered)
     text.counter(
-      "hordelink_updates_retried", "Refusals by the facilitator after which the update is tried again.",
+      "hordelink_updates_retried",
+      "Attempts after which an update is tried again: refusals, and connections lost with it alone in flight.",
       updatesRetried)
+    text.gauge(
+      "hordelink_updates_retrying", "Jobs whose next update has failed and is tried again.", "\(state.retrying)")
     text.counter("hordelink_updates_dead", "Status updates that became dead letters.", updatesDead)
     text.gauge("hordelink_dead_letters", "Dead letters that wait for a person.", "\(state.dead)")
     text.gauge(

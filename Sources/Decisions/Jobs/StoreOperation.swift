@@ -16,7 +16,10 @@ public enum StoreOperation: Sendable, Hashable {
   case end(JobID, at: WallTime)
   /// The facilitator has accepted it, and what it said is erased.
   case retire(UpdateID, at: WallTime)
-  case countAttempt(UpdateID, attempts: Int, error: String, at: WallTime)
+  /// How many refusals count against it.
+  case countAttempt(UpdateID, attempts: Int)
+  /// A failed attempt goes into the update's history, which keeps the newest.
+  case noteAttempt(UpdateID, error: String, at: WallTime)
   /// Given up on.
   case bury(UpdateID, attempts: Int, error: String, at: WallTime)
   /// A dead letter waits for the facilitator again.

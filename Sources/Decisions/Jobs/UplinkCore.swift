@@ -96,14 +96,15 @@ public struct UplinkCore: Sendable {
     case drained
     /// Everything the second step of a stop wrote.
     case jobsClosed
-    case revived(UInt64, [OutboxEntry], [DeadLetterRefusal])
+    case revived(UInt64, [FoundDeadLetter], [DeadLetterRefusal])
     case droppedDead(UInt64, [UpdateID], [DeadLetterRefusal])
   }
 
   public enum Action: Sendable, Equatable {
     case commit([StoreOperation], then: AfterCommit)
     /// The next updates of the record behind that one, in the order of their numbers.
-    case load(after: UpdateID, limit: Int)
+    /// Where updates before it may wait that are not in memory, those of their jobs are passed over.
+    case load(after: UpdateID, limit: Int, passingOver: Bool)
     case loadBody(JobID)
     /// The next updates for the hook behind that one, in the order of their numbers.
     case loadForHook(after: UpdateID, limit: Int)
@@ -222,10 +223,9 @@ public struct UplinkCore: Sendable {
   var session: Session
   var connection: UInt64 = 0
   var nextUpdate: UpdateID
-  /// The last update that is in memory or was; what is behind it is in the record only.
-  var loadedUpTo = UpdateID(0)
-  var recordHasMore = true
-  var loading = false
+  /// The first update of which this Uplink knows whether it was sent.
+  var firstOfOurs: UpdateID
+  var backlog = Backlog()
   var queued: Int
   var dead: Int
   var figures: Figures
@@ -241,6 +241,8 @@ public struct UplinkCore: Sendable {
   var bodies = BodiesOnTheWay()
   /// Requests and cheat reports whose commit is not durable yet.
   public internal(set) var requestsBeingStored = RequestsUnderWay()
+  /// Lines about failed attempts.
+  var troubleLines: LineLimit
   /// Commits that are not durable yet, in the order in which they were asked for, and whether they write anything.
   var commits = Deque<(askedAt: Instant, writes: Bool)>()
   var room: RecordRoom
@@ -277,8 +279,10 @@ public struct UplinkCore: Sendable {
     listenerLines = LineLimits(LineLimit.complaints, at: now.boot)
     hookLines = LineLimits(LineLimit.complaints, at: now.boot)
     refusalLines = LineLimit(LineLimit.refusals, at: now.boot)
+    troubleLines = LineLimit(LineLimit.trouble, at: now.boot)
     session = Session(heartbeatInterval: .seconds(settings.heartbeatSeconds), at: now.boot)
     nextUpdate = stored.nextUpdate
+    firstOfOurs = stored.nextUpdate
     queued = stored.queued
     dead = stored.dead
     room = RecordRoom(maxRows: settings.maxRows, maxBytes: settings.maxBytes)
@@ -324,7 +328,7 @@ public struct UplinkCore: Sendable {
     }
     actions.append(.toSupervisor(.inventoryComplete))
     supervisorIsTold = true
-    loadMore()
+    loadMore(at: now.boot)
     return actions
   }
 
@@ -340,7 +344,7 @@ public struct UplinkCore: Sendable {
     resumeListeners()
     loadBodies()
     serveSession(at: now)
-    loadMore()
+    loadMore(at: now.boot)
     pumpRejections(at: now.boot)
     pump(at: now.boot)
     pumpSpecs()
@@ -370,12 +374,12 @@ public struct UplinkCore: Sendable {
     case .cheated(let body, let hash): cheated(body, signatureHash: hash, at: now)
     case .reloaded(let settings): reloaded(settings, at: now)
     case .lost(let reason, let number):
-      if number == connection { connectionLost(reason, disagreeing: false, at: now) }
+      if number == connection { connectionLost(reason, .lost, at: now) }
     case .committed(let what):
       noteDurable(at: now.boot)
       committed(what, at: now)
     case .transacted: figures.transactions += 1
-    case .loaded(let entries, let more): loaded(entries, more: more)
+    case .loaded(let entries, let more): loaded(entries, more: more, at: now.boot)
     case .loadedForHook(let entries, let more): loadedForHook(entries, more: more, at: now.boot)
     case .bodyLoaded(let job, let body): bodyLoaded(job, body, at: now)
     case .jobLoaded(let job, let stored): jobLoaded(job, stored, at: now)
@@ -435,7 +439,8 @@ public struct UplinkCore: Sendable {
     UplinkState(
       session: session.state.name, lastLoss: session.lastLoss, openJobs: room.openJobs, queued: queued,
       queueAgeSeconds: queueAge(at: now).wholeSeconds, inFlight: outbox.inFlight, stored: figures.updatesStored,
-      delivered: figures.updatesDelivered, dead: dead, bytes: room.bytes, full: full, draining: isDraining)
+      delivered: figures.updatesDelivered, retrying: outbox.retrying, dead: dead, bytes: room.bytes, full: full,
+      draining: isDraining)
   }
 
   private var full: String { room.diskIsFull ? "disk" : isFull ? "record" : "" }

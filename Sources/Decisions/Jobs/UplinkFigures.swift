@@ -20,7 +20,10 @@ extension UplinkCore {
   }
 
   /// Since when the oldest of the updates that wait is stored; zero when none waits.
-  func queueAge(at now: Moment) -> Duration { max(.zero, outbox.oldestStoredAt.map { now.wall - $0 } ?? .zero) }
+  func queueAge(at now: Moment) -> Duration {
+    let oldest = [outbox.oldestStoredAt, backlog.oldestAside].compactMap(\.self).min()
+    return max(.zero, oldest.map { now.wall - $0 } ?? .zero)
+  }
 
   /// When the oldest commit that is not durable yet was asked for.
   public var oldestCommit: Instant? { commits.first?.askedAt }

@@ -314,7 +314,7 @@ extension UplinkCore {
       actions.append(.exit(ExitCode.success))
     case .jobsClosed:
       actions.append(.toSupervisor(.stopped(.closeJobs)))
-    case .revived(let question, let entries, let refusals): revived(question, entries, refusals, at: now)
+    case .revived(let question, let letters, let refusals): revived(question, letters, refusals, at: now)
     case .droppedDead(let question, let letters, let refusals): droppedDead(question, letters, refusals, at: now)
     }
   }
@@ -327,11 +327,11 @@ extension UplinkCore {
     log(.updateStored, "stored", entry, at: now)
     // While older updates wait in the record alone, this one is read with them in its turn.
     // A load that is under way has seen it: the record does one thing after the other.
-    if loading { return }
-    // So is what would not fit.
-    if outbox.count >= Self.pageSize || outbox.bytes >= Self.pageBytes { recordHasMore = true }
-    guard !recordHasMore else { return }
-    loadedUpTo = max(loadedUpTo, entry.id)
+    if backlog.isLoading { return }
+    // So is what would not fit, or may follow what was put out of memory.
+    if backlog.hasGaps || outbox.count >= Self.pageSize || outbox.bytes >= Self.pageBytes { backlog.hasMore = true }
+    guard !backlog.hasMore else { return }
+    backlog.readUpTo = max(backlog.readUpTo, entry.id)
     outbox.enqueue(entry)
   }
 

@@ -13,14 +13,14 @@ extension UplinkCore {
       case .authenticate: actions.append(.authenticate)
       case .heartbeat: actions.append(.heartbeat)
       case .ping: ping()
-      case .drop(let reason): dropConnection(reason, disagreeing: false, at: now)
+      case .drop(let reason): dropConnection(reason, .lost, at: now)
       }
     }
   }
 
-  private mutating func dropConnection(_ reason: String, disagreeing: Bool, at now: Moment) {
+  private mutating func dropConnection(_ reason: String, _ loss: Outbox.Loss, at now: Moment) {
     actions.append(.disconnect(connection: connection))
-    connectionLost(reason, disagreeing: disagreeing, at: now)
+    connectionLost(reason, loss, at: now)
   }
 
   /// The hotkey, the certificates and the address are used at one reconnect, the rest at once. What has been counted
@@ -35,12 +35,12 @@ extension UplinkCore {
     hookRoom.maxBytes = new.maxBytes
     actions.append(.toSupervisor(.reloaded(problem: nil)))
     switch session.state {
-    case .connecting, .authenticating, .ready: dropConnection("a reload", disagreeing: false, at: now)
+    case .connecting, .authenticating, .ready: dropConnection("a reload", .ours, at: now)
     case .waiting, .closed: break
     }
   }
 
-  mutating func connectionLost(_ reason: String, disagreeing: Bool, at now: Moment) {
+  mutating func connectionLost(_ reason: String, _ loss: Outbox.Loss, at now: Moment) {
     let inFlight = outbox.inFlight
     var what = "no connection to the facilitator"
     if case .ready(let since) = session.state {
@@ -50,11 +50,8 @@ extension UplinkCore {
       figures.attemptsFailed += 1
     }
     rejections.removeAll()
-    let dead = outbox.connectionLost(disagreeing: disagreeing, at: now.boot)
-    if let dead {
-      bury(dead, "each connection was lost within 5 s of sending it, alone and three times over", at: now)
-    }
-    specsLost(disagreeing: disagreeing)
+    if let suspect = outbox.connectionLost(loss, at: now.boot) { lostAlone(suspect, reason, at: now) }
+    specsLost(disagreeing: loss == .disagreement)
     let delay = session.lost(reason, at: now.boot, dice: &dice)
     guard case .waiting = session.state else { return }
     let lost = inFlight > 0 ? "; updates that were in flight: \(inFlight)" : ""
@@ -79,9 +76,11 @@ extension UplinkCore {
           .error, .authenticationRefused,
           "the facilitator refuses our authentication (\(error.type)): \(error.message); "
             + "check the hotkey and whether this validator is registered")
-        dropConnection("authentication refused: \(error.type)", disagreeing: false, at: now)
+        dropConnection("authentication refused: \(error.type)", .lost, at: now)
       }
-    case .ready: settle(outbox.answered(answer, at: now.boot), at: now)
+    case .ready:
+      settle(outbox.answered(answer, at: now.boot), at: now)
+      judge(at: now)
     case .waiting, .connecting, .closed: break
     }
   }
@@ -89,7 +88,7 @@ extension UplinkCore {
   /// It was meant for something: what comes after it would be taken for the answer to the wrong one.
   mutating func unreadableAnswer(at now: Moment) {
     if outbox.inFlight > 0 || session.isAuthenticating {
-      dropConnection("an answer that cannot be read", disagreeing: true, at: now)
+      dropConnection("an answer that cannot be read", .disagreement, at: now)
     }
   }
 
@@ -113,21 +112,52 @@ extension UplinkCore {
       }
     case .retry(let entry, let at, let error):
       figures.updatesRetried += 1
-      log(
-        .warning, .updateRetried,
+      tried(
+        entry,
         "the facilitator refused \(entry.status.name) (\(error.type)): \(error.message); "
-          + "tried again in \((at - now.boot).wholeSeconds) s", job: entry.job)
-      let text = "\(error.type): \(error.message)"
-      commit([.countAttempt(entry.id, attempts: entry.attempts, error: text, at: now.wall)], then: .nothing)
-    case .dead(let entry, let error):
-      bury(entry, "the facilitator refused it \(entry.attempts) times (\(error.type)): \(error.message)", at: now)
+          + "tried again in \((at - now.boot).wholeSeconds) s", "\(error.type): \(error.message)", at: now)
     case .ephemeral(let job, let answer):
       if case .errors(let errors) = answer {
         let type = errors.first?.type ?? ""
         logRefusal(.notice, "the facilitator did not take its rejection (\(type))", job: job, at: now.boot)
       }
-    case .disagreement(let reason): dropConnection(reason, disagreeing: true, at: now)
+    case .disagreement(let reason): dropConnection(reason, .disagreement, at: now)
     }
+  }
+
+  /// Says that an attempt failed, and puts it into the update's history.
+  private mutating func tried(_ entry: OutboxEntry, _ text: String, _ error: String, at now: Moment) {
+    let (passes, dropped) = troubleLines.admit(at: now.boot)
+    if dropped > 0 { log(.warning, .updateRetried, "\(dropped) lines about failed attempts were left out") }
+    if passes { log(.warning, .updateRetried, text, job: entry.job) }
+    commit([.noteAttempt(entry.id, error: error, at: now.wall)], then: .nothing)
+  }
+
+  private mutating func lostAlone(_ entry: OutboxEntry, _ reason: String, at now: Moment) {
+    figures.updatesRetried += 1
+    let what = "the connection was lost with it alone in flight (\(reason))"
+    tried(entry, "\(entry.status.name) is tried again behind the others: \(what)", what, at: now)
+  }
+
+  /// What failed attempts have come to.
+  private mutating func judge(at now: Moment) {
+    var counted: [StoreOperation] = []
+    for judgement in outbox.takeJudged() {
+      switch judgement {
+      case .counted(let entry, .refused): counted.append(.countAttempt(entry.id, attempts: entry.attempts))
+      case .counted(_, .lost): break
+      case .dead(let entry, .refused(let error)):
+        bury(
+          entry, "the facilitator took others and refused it \(entry.attempts) times (\(error.type)): \(error.message)",
+          at: now)
+      case .dead(let entry, .lost):
+        bury(
+          entry,
+          "the facilitator took others, and the connection was lost with it alone in flight, "
+            + "\(Outbox.lossesAlone) times over", at: now)
+      }
+    }
+    if !counted.isEmpty { commit(counted, then: .nothing) }
   }
 
   private mutating func bury(_ entry: OutboxEntry, _ why: String, at now: Moment) {
@@ -146,29 +176,9 @@ extension UplinkCore {
 
   /// Sends what may be sent.
   mutating func pump(at now: Instant) {
-    guard session.isReady else { return }
-    while let entry = outbox.next(at: now) {
+    guard session.isReady, !backlog.isEnding else { return }
+    while let entry = outbox.next(at: now, mayProbe: specs.isConfirmed) {
       actions.append(.send(entry.job, entry.status, metadata: entry.metadata))
     }
-  }
-
-  // MARK: What waits in the record
-
-  mutating func loadMore() {
-    guard recordHasMore, !loading, outbox.count < Self.pageSize / 2, outbox.bytes < Self.pageBytes else {
-      return
-    }
-    loading = true
-    actions.append(.load(after: loadedUpTo, limit: Self.pageSize))
-  }
-
-  mutating func loaded(_ entries: [OutboxEntry], more: Bool) {
-    loading = false
-    recordHasMore = more
-    for entry in entries {
-      loadedUpTo = max(loadedUpTo, entry.id)
-      outbox.enqueue(entry)
-    }
-    loadMore()
   }
 }

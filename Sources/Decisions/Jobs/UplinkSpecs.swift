@@ -15,7 +15,7 @@ extension UplinkCore {
 
   /// Sends specs behind the updates, when none of those can go.
   mutating func pumpSpecs() {
-    guard session.isReady, !outbox.hasSendable, !outbox.hasSuspects else { return }
+    guard session.isReady, !outbox.hasSendable, !outbox.isExclusive else { return }
     while let next = specs.next() { actions.append(.sendSpecs(next)) }
     if specs.needsPing {
       specs.pinged(nextPing)

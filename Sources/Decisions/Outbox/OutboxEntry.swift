@@ -19,15 +19,17 @@ public struct OutboxEntry: Sendable, Hashable {
   public var metadata: [UInt8]?
   /// When it was put on record.
   public var storedAt: WallTime
-  /// How often the facilitator has refused it.
+  /// How often the facilitator has refused it while it took others.
   public var attempts: Int
+  /// How often it has refused it since it was read, whatever became of others.
+  var refusals = 0
   /// It was sent before and the answer never came: the facilitator may have it.
   public var outcomeUnknown = false
   /// It may be what ends connections: sent alone until it is cleared.
   public var suspect = false
   /// Connections in a row that were lost with it in flight.
   var losses = 0
-  /// Connections that were lost at once with it alone in flight.
+  /// Connections that were lost with it alone in flight, while others were taken on the next.
   var lossesAlone = 0
 
   public init(
@@ -43,6 +45,9 @@ public struct OutboxEntry: Sendable, Hashable {
 
   /// The facilitator has refused it as often as it may, so that it is known not to have it.
   public var isRefusedForGood: Bool { attempts > Outbox.retryDelays.count }
+
+  /// Its attempts that count are more than it may have.
+  var isSpent: Bool { isRefusedForGood || lossesAlone >= Outbox.lossesAlone }
 
   /// Nothing is held against it any more.
   mutating func clear() {

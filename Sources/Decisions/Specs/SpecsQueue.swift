@@ -74,6 +74,9 @@ public struct SpecsQueue: Sendable {
     return nil
   }
 
+  /// Whether all that was sent on this connection is known to have arrived.
+  var isConfirmed: Bool { unconfirmed.isEmpty }
+
   /// Whether something was sent behind which no ping has gone yet.
   var needsPing: Bool { confirmedBy == nil && !unconfirmed.isEmpty }
 

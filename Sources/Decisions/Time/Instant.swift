@@ -42,10 +42,12 @@ extension Duration {
 
 /// The wall clock in milliseconds since 1970, for what must be compared across boots or shown to people. Sums and
 /// differences stay at the limits.
-public struct WallTime: Sendable, Hashable {
+public struct WallTime: Sendable, Hashable, Comparable {
   public var milliseconds: Int64
 
   public init(milliseconds: Int64) { self.milliseconds = milliseconds }
+
+  public static func < (left: WallTime, right: WallTime) -> Bool { left.milliseconds < right.milliseconds }
 
   public static func + (time: WallTime, duration: Duration) -> WallTime {
     WallTime(milliseconds: time.milliseconds.saturatingAdd(Int64(duration.wholeMilliseconds)))

@@ -78,8 +78,9 @@ private struct RecordingWorld {
     case .commit(let operations, let then):
       for operation in operations { carryOut(operation) }
       return .committed(then)
-    case .load(let id, let limit):
-      let behind = updates.filter { $0.id > id }
+    case .load(let id, let limit, let passingOver):
+      let passedOver = passingOver ? Set(updates.filter { $0.id <= id }.map(\.job)) : []
+      let behind = updates.filter { $0.id > id && !passedOver.contains($0.job) }
       return .loaded(Array(behind.prefix(limit)), more: behind.count > limit)
     case .loadForHook(let id, let limit):
       let behind = forHook.filter { $0.id > id }

@@ -74,14 +74,14 @@ func fuzzOutbox(_ bytes: [UInt8]) throws(Finding) {
       sent = [:]
     case 3, 4:
       switch outbox.answered(choices.answer(), at: now) {
-      case .dead(let entry, _): burying.insert(entry.job)
       case .disagreement:
-        if let dead = outbox.connectionLost(disagreeing: true, at: now) { burying.insert(dead.job) }
+        outbox.connectionLost(.disagreement, at: now)
         sent = [:]
       case .delivered, .retry, .ephemeral: break
       }
+      for case .dead(let entry, _) in outbox.takeJudged() { burying.insert(entry.job) }
     case 5:
-      if let dead = outbox.connectionLost(disagreeing: choices.bool(), at: now) { burying.insert(dead.job) }
+      outbox.connectionLost(choices.pick([.lost, .disagreement, .ours]), at: now)
       sent = [:]
     default:
       guard let job = burying.sorted().first else { break }
