@@ -144,6 +144,7 @@ let package = Package(
       name: "Listener",
       dependencies: [
         "Decisions", "Failpoints", "MessagePack", "Messages", "Platform", "Redis", "RedisReading", "StatusUpdates",
+        .product(name: "DequeModule", package: "swift-collections"),
       ],
       exclude: ["functions.order", "sections.ld"],
       swiftSettings: ordered,

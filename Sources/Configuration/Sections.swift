@@ -94,7 +94,7 @@ extension Configuration.Channel {
     redisURL = section.parsed("redis_url") { (text) throws(InvalidText) in try RedisURL(text) }
     redisLayer = section.choice("redis_layer", default: .pubsub) ?? .pubsub
     redisPrefix = section.parsed("redis_prefix", nonEmpty) ?? "asgi"
-    maxFrameBytes = section.integer("max_frame_bytes", in: 1024...67_108_864, default: 16_777_216)
+    maxFrameBytes = section.integer("max_frame_bytes", in: 1024...67_108_864, default: 1_048_576)
     if kind == .redis, !section.has("redis_url") {
       section.report(
         "redis_url", "is missing: channel.kind = \"redis\" needs it, as in \"redis://HOST:6379/0\"")

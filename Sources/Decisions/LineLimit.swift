@@ -10,10 +10,6 @@ public struct LineLimit: Sendable, Hashable {
   public static let complaints = (burst: 50, perSecond: 1)
   /// What is passed on for a Listener, which keeps to `complaints` itself.
   static let relayed = (burst: 200, perSecond: 5)
-
-  /// About what the facilitator sends and is not taken.
-  public static let refusals = (burst: 50, perSecond: 1)
-
   /// About attempts that failed: an outage tries every update again and again.
   public static let trouble = (burst: 100, perSecond: 5)
 

@@ -14,9 +14,13 @@ struct BrokerFailure: Error, CustomStringConvertible {
 final class Broker {
   private static let connectSeconds = 5
   private static let answerSeconds = 10
+  private static let wholeAnswerSeconds = 30
 
   private let server: RedisServer
   private let context: UnsafeMutablePointer<redisContext>
+  private let reader: RedisReader
+  /// The answer to a script: a number for each task, or a refusal. In bytes.
+  private static let longestAnswer = 1 << 16
 
   /// Connects, and says who we are there.
   init(_ server: RedisServer) throws(BrokerFailure) {
@@ -30,6 +34,9 @@ final class Broker {
     guard let connected else { throw BrokerFailure(description: "no memory for a connection to \(server)") }
     self.server = server
     context = connected
+    do throws(RedisProtocolError) { reader = try RedisReader(limit: Self.longestAnswer) } catch {
+      throw BrokerFailure(description: error.description)
+    }
     if context.pointee.err != 0 {
       throw BrokerFailure(description: "cannot connect to \(server): \(reason); start it, or correct its address")
     }
@@ -39,18 +46,15 @@ final class Broker {
 
   deinit { redisFree(context) }
 
-  /// Sends a command and waits for what the broker says, for ten seconds without a byte.
+  /// Sends a command and waits for what the broker says, for ten seconds without a byte and half a minute in all.
   func answer(to command: RedisCommand) throws(BrokerFailure) -> RedisReply {
-    let bytes = command.encoded
-    let appended = bytes.withUnsafeBufferPointer { buffer in
-      buffer.withMemoryRebound(to: CChar.self) { redisAppendFormattedCommand(context, $0.baseAddress, $0.count) }
+    let reply: RedisReply
+    do {
+      try send(command)
+      reply = try read()
+    } catch {
+      throw BrokerFailure(description: "\(server) gives no answer: \(error); see whether it is well")
     }
-    var raw: UnsafeMutableRawPointer?
-    guard appended == REDIS_OK, redisGetReply(context, &raw) == REDIS_OK, let raw else {
-      throw BrokerFailure(description: "\(server) gives no answer: \(reason); see whether it is well")
-    }
-    defer { freeReplyObject(raw) }
-    let reply = RedisReply(raw.assumingMemoryBound(to: redisReply.self).pointee)
     if let refusal = reply.refusal {
       throw BrokerFailure(
         description: "\(server) refuses: \(Terminal.printable(refusal, limit: 300)); see its log, "
@@ -59,12 +63,42 @@ final class Broker {
     return reply
   }
 
+  private func send(_ command: RedisCommand) throws(BrokerFailure) {
+    let bytes = command.encoded
+    let appended = bytes.withUnsafeBufferPointer { buffer in
+      buffer.withMemoryRebound(to: CChar.self) { redisAppendFormattedCommand(context, $0.baseAddress, $0.count) }
+    }
+    guard appended == REDIS_OK else { throw BrokerFailure(description: reason) }
+    var isDone: Int32 = 0
+    while isDone == 0 {
+      guard redisBufferWrite(context, &isDone) == REDIS_OK else { throw BrokerFailure(description: reason) }
+    }
+  }
+
+  /// Reads one answer. hiredis's own reading would take whatever is sent.
+  private func read() throws -> RedisReply {
+    let end = Clock.bootNanoseconds + Int64(Self.wholeAnswerSeconds) * 1_000_000_000
+    while true {
+      if let reply = try reader.next() { return reply }
+      guard Clock.bootNanoseconds < end else {
+        throw BrokerFailure(description: "no whole one for \(Self.wholeAnswerSeconds) s")
+      }
+      var bytes = [UInt8](repeating: 0, count: 16_384)
+      let count = recv(context.pointee.fd, &bytes, bytes.count, 0)
+      if count < 0, errno == EINTR { continue }
+      // What the kernel calls a socket's timeout.
+      if count < 0, errno == EAGAIN { throw BrokerFailure(description: "nothing for \(Self.answerSeconds) s") }
+      guard count >= 0 else { throw BrokerFailure(description: String(cString: strerror(errno))) }
+      guard count > 0 else { throw BrokerFailure(description: "it has closed the connection") }
+      try reader.feed(Array(bytes[..<count]))
+    }
+  }
+
   /// What hiredis says of the last error.
   private var reason: String {
     let text = withUnsafeBytes(of: context.pointee.errstr) { bytes in
       String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     }
-    // What the kernel calls a socket's timeout.
     return text == String(cString: strerror(EAGAIN)) ? "nothing for \(Self.answerSeconds) s" : text
   }
 }

@@ -1,4 +1,5 @@
 import Decisions
+import DequeModule
 import Failpoints
 import MessagePack
 import Messages
@@ -34,6 +35,9 @@ final class Loop {
   private var lines: LineLimit
   /// Whether something was written to Uplink since the last flush.
   private var uplinkIsWritten = false
+  /// What is sent to Uplink once that has taken what was sent before. As messages they cost no second copy.
+  private var unsent = Deque<ListenerToUplink>()
+  private static let unsentBytesAtOnce = 1 << 16
   /// Workers that something was written to since the last flush.
   private var written: [Worker] = []
 
@@ -90,7 +94,7 @@ final class Loop {
       if drain != nil, let code = try goOnDraining() { return code }
       if let due = core.nextDeadline, due <= now, let code = try handle(.timeReached) { return code }
       if let redis, let due = redis.nextDeadline, due <= now, let code = try tellRedis(.timeReached) { return code }
-      if let due = bounds.nextDeadline, due <= now, let code = try endOverdueFrames() { return code }
+      if let due = bounds.nextDeadline, due <= now, let code = try endOverdue() { return code }
       if let due = reportDue, due <= now, let code = try reportLines() { return code }
       if bounds.isFull || isStarving { try balance() }
       if let due = acceptAgainAt, due <= now, let code = try acceptAgain() { return code }
@@ -133,6 +137,7 @@ final class Loop {
         }
         if !worker.isWritten { written.append(worker) }
         worker.isWritten = true
+        if worker.connection.unsentBytes >= Self.answersAtOnce { sendAnswers(worker) }
         Failpoint.reach("listener.answered") { try? worker.connection.flush() }
       case .close(let id): try remove(id)
       case .pauseReading(ListenerCore.redisConnection), .resumeReading(ListenerCore.redisConnection):
@@ -212,8 +217,9 @@ final class Loop {
     do {
       let connection = FrameConnection(
         try UnixSocket.connect(to: settings.uplinkSocket), limit: Limits.updateOverheadBytes,
-        // What is not stored yet is bounded where it is read.
-        outgoingLimit: .max)
+        // One message, and what is sent with it: the others wait as messages.
+        outgoingLimit: settings.maxFrameBytes + 2 * Limits.updateOverheadBytes)
+      unsent.removeAll()
       uplink = connection
       try connection.watch(in: poller, token: Token.uplink, read: true, write: false)
       return try handle(.uplinkConnected)
@@ -226,6 +232,14 @@ final class Loop {
   private func send(_ message: ListenerToUplink) throws(SystemError) {
     guard let uplink else { return }
     uplinkIsWritten = true
+    guard unsent.isEmpty, uplink.unsentBytes < Self.unsentBytesAtOnce else {
+      unsent.append(message)
+      return
+    }
+    write(message, to: uplink)
+  }
+
+  private func write(_ message: ListenerToUplink, to uplink: FrameConnection) {
     do {
       try uplink.write(message.frame(generation: generation))
     } catch {
@@ -234,20 +248,25 @@ final class Loop {
     }
   }
 
+  /// Sends Uplink as much as it takes now of what waits for it.
+  private func flush(_ uplink: FrameConnection) throws(FrameConnection.Failure) {
+    try uplink.flush()
+    while uplink.unsentBytes < Self.unsentBytesAtOnce, let message = unsent.popFirst() {
+      write(message, to: uplink)
+      try uplink.flush()
+    }
+  }
+
   /// Sends what one turn of the loop has written, together.
   private func flush() throws(SystemError) {
     if uplinkIsWritten, let uplink {
       uplinkIsWritten = false
-      do throws(FrameConnection.Failure) { try uplink.flush() } catch { uplink.shutDown() }
+      do throws(FrameConnection.Failure) { try flush(uplink) } catch { uplink.shutDown() }
       try uplink.watch(in: poller, token: Token.uplink, read: true, write: uplink.wantsToWrite)
     }
     for worker in written {
       worker.isWritten = false
-      do throws(FrameConnection.Failure) {
-        try worker.connection.flush()
-      } catch {
-        worker.isDeaf = true
-      }
+      sendAnswers(worker)
       if workers[worker.id] != nil { try watch(worker) }
     }
     written.removeAll(keepingCapacity: true)
@@ -281,7 +300,7 @@ final class Loop {
     guard let connection = uplink else { return nil }
     do {
       if ready.writable {
-        try connection.flush()
+        try flush(connection)
         try connection.watch(in: poller, token: Token.uplink, read: true, write: connection.wantsToWrite)
       }
       if ready.readable || ready.hungUp { try connection.fill() }

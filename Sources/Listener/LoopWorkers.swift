@@ -7,8 +7,10 @@ import Platform
 extension Loop {
   /// Connections served at once; more wait in the backlog.
   private static let connectionLimit = 256
-  /// What a worker may leave unread of its answers, in bytes.
-  private static let unreadAnswers = 1 << 20
+  /// The most that a worker can leave unread of its answers, in bytes: the longest of all that it may wait for at once.
+  private static let unreadAnswers = 1 << 18
+  /// As many bytes of answers are sent together.
+  static let answersAtOnce = 4096
   /// How long nothing is accepted after a connection could not be, unless another one closes before.
   private static let acceptRest = Duration.seconds(1)
 
@@ -92,19 +94,35 @@ extension Loop {
     bounds.reads(worker.id, worker.isRead, at: now)
     try worker.connection.watch(
       in: poller, token: worker.id.number, read: worker.isRead,
-      write: worker.connection.wantsToWrite && !worker.isDeaf)
+      write: (worker.connection.wantsToWrite || worker.stuffed) && !worker.isDeaf)
+  }
+
+  /// Sends a worker what waits for it. As long as it does not take that, it is asked for no more.
+  func sendAnswers(_ worker: Worker) {
+    do throws(FrameConnection.Failure) {
+      try worker.connection.flush()
+    } catch {
+      worker.isDeaf = true
+    }
+    guard !worker.isDeaf, worker.connection.wantsToWrite else { return }
+    worker.stuffed = true
+    bounds.answersWait(worker.id, unread: worker.connection.unsentBytes, at: now)
+  }
+
+  /// Sends what waits for a worker that may take it now, and reads on if that was all.
+  private func sendMore(_ worker: Worker) throws(SystemError) -> Int32? {
+    sendAnswers(worker)
+    defer { if workers[worker.id] != nil { try? watch(worker) } }
+    guard worker.stuffed, worker.isDeaf || !worker.connection.wantsToWrite else { return nil }
+    worker.stuffed = false
+    bounds.answersWait(worker.id, unread: 0, at: now)
+    return try takeRequests(worker)
   }
 
   func serveWorker(_ ready: Poller.Ready) throws(SystemError) -> Int32? {
     guard let worker = workers[ConnectionID(ready.token)] else { return nil }
-    if ready.writable {
-      do throws(FrameConnection.Failure) {
-        try worker.connection.flush()
-      } catch {
-        worker.isDeaf = true
-      }
-      try watch(worker)
-    }
+    if ready.writable || worker.stuffed, let code = try sendMore(worker) { return code }
+    guard workers[worker.id] != nil else { return nil }
     if worker.finishedReading { return ready.hungUp ? try forget(worker) : nil }
     if !worker.isRead {
       // Its end would be announced again and again until it is read from.
@@ -121,19 +139,23 @@ extension Loop {
 
   private func readOnce(_ worker: Worker) throws(SystemError) -> Int32? {
     do {
+      // Where there is no room for parts of frames, whoever has none yet is to begin a small one.
+      let isShort = bounds.isFull && !bounds.holdsPart(worker.id)
       // The kernel has counted more than there is to be read.
-      if try !worker.connection.fill() { worker.owedUntil = 0 }
+      if try !worker.connection.fill(atMost: isShort ? FrameConnection.smallestRead : .max) { worker.owedUntil = 0 }
     } catch {
       return try forget(worker)
     }
-    return try takeRequests(worker)
+    let code = try takeRequests(worker)
+    if bounds.isFull, !isStarving { try balance() }
+    return code
   }
 
   /// Hands over the whole frames that have been read, as long as the worker is not paused.
   func takeRequests(_ worker: Worker) throws(SystemError) -> Int32? {
     var took = false
     defer { bounds.heard(worker.id, unfinished: worker.connection.unfinishedBytes, isAnother: took, at: now) }
-    while !worker.paused, !worker.finishedReading, workers[worker.id] != nil {
+    while !worker.paused, !worker.stuffed, !worker.finishedReading, workers[worker.id] != nil {
       let request: WorkerRequest?
       do {
         request = try worker.nextRequest(job: settings.job, limit: settings.maxFrameBytes)
@@ -174,7 +196,7 @@ extension Loop {
   /// When frames that are not whole take all they may, only the foremost of their connections is read from.
   func balance() throws(SystemError) {
     isStarving = bounds.isFull
-    let readable = workers.values.filter { !$0.paused && !$0.finishedReading }
+    let readable = workers.values.filter { !$0.paused && !$0.stuffed && !$0.finishedReading }
     let foremost = isStarving ? bounds.foremost(of: readable.map(\.id)) : nil
     // Those that are paused as well: when they are resumed it may be that nobody looks here any more.
     for worker in workers.values where !worker.finishedReading {
@@ -185,7 +207,16 @@ extension Loop {
     }
   }
 
-  func endOverdueFrames() throws(SystemError) -> Int32? {
+  /// Ends connections whose frame is not whole in time, and those that take no answers.
+  func endOverdue() throws(SystemError) -> Int32? {
+    for id in bounds.stuck(at: now) {
+      guard let worker = workers[id] else { continue }
+      let text =
+        "a worker's connection is closed: it has read none of \(worker.connection.unsentBytes) bytes of answers for "
+        + "\(ConnectionBounds.answerTime.wholeSeconds) s"
+      if let code = try tell(.log(.warning, text)) { return code }
+      if let code = try forget(worker) { return code }
+    }
     for id in bounds.overdue(at: now) {
       guard let worker = workers[id] else { continue }
       worker.finishedReading = true

@@ -51,7 +51,9 @@ final class RedisEar {
     self.poller = poller
     self.tokens = tokens
     // Those that begin together, as after a restart of the server, are not to come back together.
-    core = RedisChannel(settings: redis, job: settings.job, seed: generation.number &* 0x9e37_79b9_7f4a_7c15)
+    core = RedisChannel(
+      settings: redis, job: settings.job, longestMessage: settings.maxFrameBytes,
+      seed: generation.number &* 0x9e37_79b9_7f4a_7c15)
   }
 
   var nextDeadline: Instant? { core.nextDeadline }
@@ -81,7 +83,7 @@ final class RedisEar {
       switch action {
       case .connect(let link): try connect(link, at: now)
       case .disconnect(let link): connections[link] = nil
-      case .send(let link, let command): try send(command, on: link)
+      case .send(let link, let command): try send(command, on: link, at: now)
       case .received(let number, let message):
         outputs.append(
           .request(
@@ -129,8 +131,8 @@ final class RedisEar {
     _ link: RedisChannel.Link, at now: Instant, _ connect: () throws(SystemError) -> Descriptor
   ) throws(SystemError) {
     do {
-      // A batch of the largest messages, with what is around each.
-      let connection = try Connection(try connect(), limit: 8 * (settings.maxFrameBytes + 4096))
+      // The largest message, or several that are together no larger, with what is around each.
+      let connection = try Connection(try connect(), limit: settings.maxFrameBytes + 4096)
       connections[link] = connection
       // It is there once it can be written.
       try poller.watch(connection.bytes.socket, token: tokens[link] ?? 0, read: false, write: true)
@@ -142,11 +144,14 @@ final class RedisEar {
 
   // MARK: The sockets
 
-  private func send(_ command: RedisCommand, on link: RedisChannel.Link) throws(SystemError) {
+  private func send(_ command: RedisCommand, on link: RedisChannel.Link, at now: Instant) throws(SystemError) {
     guard let connection = connections[link] else { return }
     do throws(SystemError) {
       try connection.bytes.send(command.encoded)
       try watch(link)
+      let unsent = connection.bytes.unsentBytes
+      guard unsent > 2 * settings.maxFrameBytes + Limits.updateOverheadBytes else { return }
+      try closed(link, connection, "it does not read: \(unsent) bytes wait for it", at: now)
     } catch {
       // Its end shows when it is next read.
     }

@@ -11,6 +11,8 @@ final class Worker {
   var paused = false
   /// Not read from for now: frames that are not whole take all they may.
   var starved = false
+  /// Not read from for now: it has not taken the answers that it has.
+  var stuffed = false
   /// Nothing more can be read from it.
   var finishedReading = false
   /// It takes no answers any more. What it has sent is read all the same.
@@ -31,7 +33,7 @@ final class Worker {
   func owe() throws(SystemError) { owedUntil = connection.bytesRead + (try UnixSocket.unreadBytes(connection.socket)) }
 
   /// Whether what it sends is read now.
-  var isRead: Bool { !paused && !starved && !finishedReading }
+  var isRead: Bool { !paused && !starved && !stuffed && !finishedReading }
 
   init(id: ConnectionID, connection: FrameConnection) {
     self.id = id

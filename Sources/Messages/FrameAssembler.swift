@@ -10,6 +10,9 @@ public struct FrameAssembler: Sendable {
   /// The largest body accepted, in bytes.
   public var limit: Int
 
+  /// As much room is kept for the next frame, in bytes. There may be many connections.
+  private static let keptCapacity = 1 << 13
+
   public init(limit: Int) { self.limit = limit }
 
   /// How many bytes wait for the rest of their frame.
@@ -57,7 +60,9 @@ public struct FrameAssembler: Sendable {
     guard start > 0 else { return }
     if start == buffer.count {
       // A buffer that one large frame has grown is given back.
-      if buffer.capacity > 1 << 16 { buffer = [] } else { buffer.removeAll(keepingCapacity: true) }
+      if buffer.capacity > Self.keptCapacity { buffer = [] } else { buffer.removeAll(keepingCapacity: true) }
+    } else if buffer.capacity > Self.keptCapacity, pendingBytes < Self.keptCapacity {
+      buffer = Array(buffer[start...])
     } else {
       buffer.removeFirst(start)
     }

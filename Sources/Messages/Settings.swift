@@ -55,7 +55,7 @@ public struct UplinkSettings: MessagePart, Hashable {
     proxy: ProxySettings? = nil, heartbeatSeconds: Int = 60, hotkeyFile: String, trustedSigners: [String],
     verifySignatures: Bool = true, maxAgeSeconds: Int = 2_592_000, graceSeconds: Int = 600, maxOpenJobs: Int = 1000,
     maxRequestBytes: Int = 2 << 20, window: Int = 256,
-    maxRows: Int = 2_000_000, maxBytes: Int = 8 << 30, maxFrameBytes: Int = 16 << 20, commandIsLauncher: Bool = false,
+    maxRows: Int = 2_000_000, maxBytes: Int = 8 << 30, maxFrameBytes: Int = 1 << 20, commandIsLauncher: Bool = false,
     tasks: TaskSettings? = nil, drainSeconds: Int = 30,
     hasStatusHook: Bool = false, hasCheatHook: Bool = false, metrics: ListenSettings? = nil
   ) {

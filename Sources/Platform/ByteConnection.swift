@@ -21,6 +21,9 @@ public final class ByteConnection {
 
   public var wantsToWrite: Bool { outgoing.waiting > 0 }
 
+  /// Bytes that the server has not taken yet.
+  public var unsentBytes: Int { outgoing.waiting }
+
   /// Sends what the socket takes now; `flush` sends the rest.
   public func send(_ bytes: [UInt8]) throws(SystemError) {
     outgoing.append(bytes)

@@ -45,19 +45,23 @@ public final class FrameConnection {
   /// Whether something waits for the socket to take it.
   public var wantsToWrite: Bool { outgoing.waiting > 0 }
 
+  /// Bytes that the peer has not taken yet.
+  public var unsentBytes: Int { outgoing.waiting }
+
   /// Bytes that have been read and are not handed out: of a frame that is not whole, if `nextBody` has just given none.
   public var unfinishedBytes: Int { assembler.pendingBytes }
 
   /// Few messages are larger. What is as large as the largest is taken from the kernel and given back each time, with a
   /// page fault for each page in it.
-  private static let smallestRead = 4096
+  public static let smallestRead = 4096
   private static let largestRead = 1 << 16
 
   /// Reads once. Returns false when nothing was there.
+  /// - Parameter limit: how much at most, in bytes.
   @discardableResult
-  public func fill() throws(Failure) -> Bool {
+  public func fill(atMost limit: Int = .max) throws(Failure) -> Bool {
     do throws(SystemError) {
-      guard let bytes = try socket.read(upTo: readSize) else { return false }
+      guard let bytes = try socket.read(upTo: min(readSize, limit)) else { return false }
       readSize = bytes.count < readSize ? Self.smallestRead : Self.largestRead
       bytesRead += bytes.count
       if bytes.isEmpty { atEnd = true } else { assembler.append(bytes) }

@@ -22,10 +22,14 @@ public enum RedisReply: Sendable, Hashable {
     if case .integer(let value) = self { value } else { nil }
   }
 
-  /// The server's words when it is an error, without what the server repeats of the command: that may be a password.
+  /// The server's words when it is an error, without what the server repeats of the command: that may be a password. Fit
+  /// for a line of the journal, however long they are.
   public var refusal: String? {
     guard case .error(let text) = self else { return nil }
+    let words = String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.prefix(300).map { $0.properties.generalCategory == .control ? " " : $0 }))
     // ERR unknown command 'AUTH', with args beginning with: ...
-    return text.hasPrefix("ERR unknown command") ? String(text.prefix { $0 != "," }) : text
+    return words.hasPrefix("ERR unknown command") ? String(words.prefix { $0 != "," }) : words
   }
 }

@@ -8,28 +8,31 @@ public struct RedisProtocolError: Error, Hashable, CustomStringConvertible {
 
 /// Makes replies of the bytes that a server sends; hiredis does the reading (redisReader in hiredis/read.h).
 ///
-/// Confined to the loop that feeds it. One answer may have `limit` bytes: what is longer is an error, and the connection
-/// is of no use after any error.
+/// Confined to the loop that feeds it. What is more than was asked for is an error before anything is kept for it, and the
+/// connection is of no use after any error.
 public final class RedisReader {
   private let reader: UnsafeMutablePointer<redisReader>
-  private let limit: Int
-  /// Bytes since the last whole reply.
-  private var fed = 0
+  private var bounds: ReplyBounds
 
-  /// - Parameter limit: of one answer, in bytes.
+  /// - Parameters:
+  ///   - limit: of one answer, in bytes; a string that is longer is null.
+  ///   - elements: how many one answer may have.
   /// - Throws: when there is no memory for it.
-  public init(limit: Int) throws(RedisProtocolError) {
+  public init(limit: Int, elements: Int = 1024) throws(RedisProtocolError) {
     guard let reader = redisReaderCreate() else { throw RedisProtocolError(description: "no memory for a reader") }
     self.reader = reader
-    self.limit = limit
+    bounds = ReplyBounds(bytes: limit, elements: elements)
   }
 
   deinit { redisReaderFree(reader) }
 
   /// Takes what was read from the socket.
   public func feed(_ bytes: [UInt8]) throws(RedisProtocolError) {
-    fed += bytes.count
-    let result = bytes.withUnsafeBufferPointer { buffer in
+    let parsed: [UInt8]
+    do throws(ReplyBounds.Excess) { parsed = try bounds.take(bytes) } catch {
+      throw RedisProtocolError(description: "it sends \(error)")
+    }
+    let result = parsed.withUnsafeBufferPointer { buffer in
       buffer.withMemoryRebound(to: CChar.self) { redisReaderFeed(reader, $0.baseAddress, $0.count) }
     }
     if result != REDIS_OK { throw failure }
@@ -39,14 +42,8 @@ public final class RedisReader {
   public func next() throws(RedisProtocolError) -> RedisReply? {
     var raw: UnsafeMutableRawPointer?
     guard redisReaderGetReply(reader, &raw) == REDIS_OK else { throw failure }
-    guard let raw else {
-      if fed > limit {
-        throw RedisProtocolError(description: "an answer of more than \(limit) bytes, which is more than is asked for")
-      }
-      return nil
-    }
+    guard let raw else { return nil }
     defer { freeReplyObject(raw) }
-    fed = 0
     return RedisReply(raw.assumingMemoryBound(to: redisReply.self).pointee)
   }
 

@@ -7,7 +7,7 @@ extension RedisReply {
   public init(_ raw: redisReply) {
     func bytes() -> [UInt8] {
       guard let text = raw.str else { return [] }
-      return UnsafeRawBufferPointer(start: text, count: Int(raw.len)).map { $0 }
+      return Array(UnsafeRawBufferPointer(start: text, count: Int(raw.len)))
     }
     switch raw.type {
     case REDIS_REPLY_STRING: self = .bytes(bytes())

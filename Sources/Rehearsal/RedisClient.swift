@@ -15,7 +15,7 @@ public final class RedisClient {
   /// - Parameter socket: path of the server's Unix socket.
   public init(socket: String) throws {
     connection = ByteConnection(try UnixSocket.connect(to: socket))
-    reader = try RedisReader(limit: 64 << 20)
+    reader = try RedisReader(limit: 64 << 20, elements: 1 << 20)
   }
 
   /// Sends one command and waits for its answer.

@@ -11,6 +11,10 @@ final class ChildProcess {
   var controlSource: EventLoop.Source?
   var exitSource: EventLoop.Source?
 
+  /// What a child may leave unread, in bytes: many times what it is told at once. It is pinged besides, so that one that reads
+  /// nothing is replaced.
+  private static let unreadLimit = 4 << 20
+
   /// Spawns one of the programs that lie beside this one.
   ///
   /// - Parameter listening: the socket it serves.
@@ -24,8 +28,7 @@ final class ChildProcess {
     // A terminal's ^C is for the Supervisor, which stops its children in order.
     request.newSession = true
     pid = try request.spawn()
-    control = FrameConnection(
-      ours, limit: Limits.controlFrameBytes, outgoingLimit: 4 * Limits.controlFrameBytes)
+    control = FrameConnection(ours, limit: Limits.controlFrameBytes, outgoingLimit: Self.unreadLimit)
   }
 
   func send(_ frame: [UInt8]) throws(FrameConnection.Failure) {

@@ -8,10 +8,15 @@ import Platform
 final class ControlServer {
   /// Connections at once. Each asks one thing at a time.
   private static let connectionLimit = 32
+  /// How long a connection must have asked nothing before it gives way to another when there are as many.
+  private static let idleNanoseconds: Int64 = 10_000_000_000
 
   private final class Client {
     let connection: FrameConnection
     var source: EventLoop.Source?
+    /// Its question has no answer yet.
+    var isAsking = false
+    var heardAt = Clock.bootNanoseconds
     init(_ connection: FrameConnection) { self.connection = connection }
   }
 
@@ -43,6 +48,7 @@ final class ControlServer {
   /// Answers a question and ends its connection once the answer is out.
   func answer(_ number: UInt64, _ message: SupervisorToControl) {
     guard let client = clients[number] else { return }
+    client.isAsking = false
     do {
       try client.connection.send(message.frame(generation: .none))
       client.source?.waitFor(read: true, write: client.connection.wantsToWrite)
@@ -59,6 +65,7 @@ final class ControlServer {
         complain("a connection of uid \(peer.uid) to the control socket is closed")
         return
       }
+      makeRoom()
       guard clients.count < Self.connectionLimit else {
         complain("more than \(Self.connectionLimit) connections to the control socket; one is closed")
         return
@@ -84,6 +91,15 @@ final class ControlServer {
     for text in [LineLimit.leftOut(dropped), text].compactMap(\.self) { logger.warning("\(text)") }
   }
 
+  /// Who asks nothing, or does not take the answer, has no place for ever.
+  private func makeRoom() {
+    guard clients.count >= Self.connectionLimit,
+      let oldest = clients.min(by: { $0.value.heardAt < $1.value.heardAt }),
+      Clock.bootNanoseconds - oldest.value.heardAt >= Self.idleNanoseconds
+    else { return }
+    clients[oldest.key] = nil
+  }
+
   /// A connection that cannot be accepted, for want of descriptors above all, would be announced again at once.
   private func listen() throws(SystemError) {
     source = try loop.add(socket) { [weak self] in self?.accept() }
@@ -95,6 +111,13 @@ final class ControlServer {
       try client.connection.flush()
       try client.connection.fill()
       while let (message, _) = try client.connection.next(ControlToSupervisor.self) {
+        guard !client.isAsking, !client.connection.wantsToWrite else {
+          logger.warning("a client of the control socket asks before it has taken its answer; it is closed")
+          clients[number] = nil
+          return
+        }
+        client.isAsking = true
+        client.heardAt = Clock.bootNanoseconds
         switch message {
         case .query(let query): ask(number, query)
         }

@@ -1,8 +1,11 @@
+import Facilitator
+import Glibc
 import Messages
 import NIOCore
 import NIOPosix
 import NIOSSL
 import NIOWebSocket
+import Platform
 
 import enum Decisions.IntakeBounds
 
@@ -10,7 +13,7 @@ import enum Decisions.IntakeBounds
 enum FacilitatorEvent {
   /// The WebSocket is open.
   case opened
-  /// A frame that is neither text nor control.
+  /// A message that is not text.
   case ignored(reason: String)
   /// A text frame.
   case text([UInt8])
@@ -51,12 +54,21 @@ final class FacilitatorConnection {
   /// How long everything up to the open WebSocket may take. Shorter than `Session.connectDeadline`, which cannot
   /// say what was waited for.
   static let openingDeadline = TimeAmount.seconds(20)
+  /// How long a connection that is over may take to say its last words and to close.
+  private static let closingDeadline = TimeAmount.seconds(1)
+  /// How long the facilitator may take nothing of what waits for it before the kernel ends the connection, in
+  /// milliseconds.
+  private static let standstill = 30_000
 
   let loop: any EventLoop
   let address: FacilitatorAddress
   /// The longest text that is handed on whole, in bytes.
   let textLimit: Int
+  /// What may wait for the facilitator to read it, in bytes.
+  private let unreadLimit: Int
   private let handle: (FacilitatorEvent) -> Void
+  /// Where it is closed.
+  let end = SocketEnd()
   private var channel: (any Channel)?
   private var over = false
   private var timer: Scheduled<Void>?
@@ -64,13 +76,17 @@ final class FacilitatorConnection {
   private var step = OpeningStep.connection
   private var keys = MaskingKeys()
 
-  /// - Parameter handle: is called on `loop` with what happens.
+  /// - Parameters:
+  ///   - textLimit: the longest text that is handed on whole, in bytes.
+  ///   - unreadLimit: what may wait for the facilitator to read it, in bytes: more than honest use leaves there.
+  ///   - handle: is called on `loop` with what happens.
   init(
-    to address: FacilitatorAddress, loop: any EventLoop, textLimit: Int,
+    to address: FacilitatorAddress, loop: any EventLoop, textLimit: Int, unreadLimit: Int,
     handle: @escaping (FacilitatorEvent) -> Void
   ) {
     self.address = address
     self.textLimit = textLimit
+    self.unreadLimit = unreadLimit
     self.loop = loop
     self.handle = handle
   }
@@ -87,9 +103,11 @@ final class FacilitatorConnection {
     ClientBootstrap(group: loop)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.socketOption(.so_rcvbuf), value: SocketOptionValue(IntakeBounds.socketBytes))
+      .channelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: Self.standstill)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(connection.value.openingHandler())
+          let connection = connection.value
+          try channel.pipeline.syncOperations.addHandlers(connection.end, connection.openingHandler())
         }
       }
       .connect(host: server.0, port: server.1)
@@ -108,7 +126,7 @@ final class FacilitatorConnection {
     self.channel = channel
     // It was given up on while it was being made.
     if over {
-      channel.close(promise: nil)
+      end.close()
       return loop.makeFailedFuture(ChannelError.ioOnClosedChannel)
     }
     let connection = NIOLoopBound(self, eventLoop: loop)
@@ -153,28 +171,62 @@ final class FacilitatorConnection {
       promise: nil)
   }
 
-  func flush() { channel?.flush() }
+  /// Sends what was written. What the facilitator does not read is bounded.
+  func flush() {
+    guard let channel else { return }
+    channel.flush()
+    guard !channel.isWritable, !over, let waiting = try? channel.syncOptions?.getOption(.bufferedWritableBytes),
+      waiting > unreadLimit
+    else { return }
+    fail("the facilitator does not read: \(waiting) bytes wait for it")
+  }
+
+  // MARK: Its end
 
   /// Goes on reading, or reads no more until told to. What one read has brought still comes.
   func read(_ on: Bool) { channel?.setOption(.autoRead, value: on).whenFailure { _ in } }
 
   /// Ends the connection at once, without a word to the facilitator. Nothing is reported any more.
   func drop() {
-    end()
-    channel?.close(promise: nil)
+    stop()
+    end.close()
   }
 
   /// Ends the connection with a close frame of code 1000, which is sent before the socket is closed. One that is not
   /// open yet has nobody to send it to.
   func close() {
-    guard step == .done, let channel else { return drop() }
-    end()
+    guard step == .done else { return drop() }
+    stop()
+    hangUp(code: .normalClosure)
+  }
+
+  /// The facilitator has closed: it gets its own code back.
+  func closed(code: UInt16?, reason: [UInt8]) {
+    let words = Terminal.printable(String(decoding: reason, as: UTF8.self), limit: 123)
+    lost("the facilitator closed with code \(code.map { "\($0)" } ?? "none")\(words.isEmpty ? "" : ": \(words)")")
+    hangUp(code: code.map { WebSocketErrorCode(codeNumber: Int($0)) })
+  }
+
+  /// The facilitator has sent what it must not: it is told so, and the connection is over.
+  func violated(_ violation: WebSocketViolation) {
+    lost("the facilitator sent \(violation), which WebSocket does not allow")
+    hangUp(code: WebSocketErrorCode(codeNumber: Int(violation.closeCode)))
+  }
+
+  /// Closes the socket once a close frame is written, and after `closingDeadline` whatever the other side does.
+  private func hangUp(code: WebSocketErrorCode?) {
+    guard let channel else { return }
     var data = channel.allocator.buffer(capacity: 2)
-    data.write(webSocketErrorCode: .normalClosure)
-    let socket = channel
+    if let code { data.write(webSocketErrorCode: code) }
     channel.writeAndFlush(
       WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: keys.next(), data: data)
-    ).whenComplete { _ in socket.close(promise: nil) }
+    ).whenComplete { _ in channel.close(promise: nil) }
+    resetLater()
+  }
+
+  private func resetLater() {
+    let end = NIOLoopBound(end, eventLoop: loop)
+    loop.scheduleTask(in: Self.closingDeadline) { end.value.reset() }
   }
 
   /// Ends the connection because of an error, unless it is over.
@@ -187,13 +239,15 @@ final class FacilitatorConnection {
   /// Ends the connection and says why, unless it is over: the first reason stands.
   func fail(_ reason: String) {
     lost(reason)
-    channel?.close(promise: nil)
+    guard let channel else { return }
+    channel.close(promise: nil)
+    resetLater()
   }
 
   /// Tells that the connection is over, unless that is known. What still has to be written can be.
   func lost(_ reason: String) {
     guard !over else { return }
-    end()
+    stop()
     handle(.lost(reason: reason))
   }
 
@@ -206,7 +260,7 @@ final class FacilitatorConnection {
     if !over { handle(event) }
   }
 
-  private func end() {
+  private func stop() {
     over = true
     timer?.cancel()
   }

@@ -10,18 +10,22 @@ final class FrameHandler<Incoming: Message>: ChannelInboundHandler {
 
   private var assembler: FrameAssembler
   private let received: (Incoming, Generation) throws -> Void
+  private let holds: (Int) -> Void
   private let closed: (String?) -> Void
   private var reason: String?
 
   /// - Parameters:
   ///   - limit: the largest frame accepted, in bytes.
   ///   - received: is called with each message; its error closes the socket.
+  ///   - holds: is called with the bytes that wait for the rest of their frame, when something has come.
   ///   - closed: is called once when the socket has ended, with what was wrong if anything was.
   init(
-    limit: Int, received: @escaping (Incoming, Generation) throws -> Void, closed: @escaping (String?) -> Void
+    limit: Int, received: @escaping (Incoming, Generation) throws -> Void, holds: @escaping (Int) -> Void = { _ in },
+    closed: @escaping (String?) -> Void
   ) {
     assembler = FrameAssembler(limit: limit)
     self.received = received
+    self.holds = holds
     self.closed = closed
   }
 
@@ -38,6 +42,7 @@ final class FrameHandler<Incoming: Message>: ChannelInboundHandler {
         let (message, generation) = try Incoming.read(body)
         try received(message, generation)
       }
+      holds(assembler.pendingBytes)
     } catch {
       reason = "\(Incoming.conversation): \(error)"
       context.close(promise: nil)

@@ -1,3 +1,4 @@
+import Decisions
 import Glibc
 import Messages
 import NIOCore
@@ -14,19 +15,31 @@ final class NameResolver {
 
   /// How long an answer is used: a server that is gone is asked for by all Listeners at once.
   private static let freshness = TimeAmount.seconds(2)
+  /// Names that are known or looked for at once. Honest Listeners ask for one.
+  private static let namesAtOnce = 8
+  /// As many of a name's addresses are told.
+  private static let addressLimit = 16
+  /// RFC 1035, section 2.3.4.
+  private static let longestName = 255
 
   private let loop: any EventLoop
-  private var waiting: [String: [(Answer) -> Void]] = [:]
+  /// Who waits for a name, each once.
+  private var waiting: [String: [ConnectionID: (Answer) -> Void]] = [:]
   private var known: [String: Answer] = [:]
 
   init(loop: any EventLoop) { self.loop = loop }
 
-  /// Calls `answer` once, on the loop.
-  func resolve(_ name: String, answer: @escaping (Answer) -> Void) {
+  /// Calls `answer` once, on the loop; of several for the same asker and name the last one.
+  func resolve(_ name: String, for asker: ConnectionID, answer: @escaping (Answer) -> Void) {
     if let fresh = known[name] { return answer(fresh) }
-    waiting[name, default: []].append(answer)
-    // Somebody asks already.
-    guard waiting[name]?.count == 1 else { return }
+    if waiting[name] != nil {
+      waiting[name]?[asker] = answer
+      return
+    }
+    guard name.utf8.count <= Self.longestName, known.count + waiting.count < Self.namesAtOnce else {
+      return answer(Answer(addresses: [], problem: "it is too long, or too many names are looked for"))
+    }
+    waiting[name] = [asker: answer]
     let resolver = NIOLoopBound(self, eventLoop: loop)
     let loop = loop
     do {
@@ -43,7 +56,7 @@ final class NameResolver {
     known[name] = answer
     let resolver = NIOLoopBound(self, eventLoop: loop)
     loop.scheduleTask(in: Self.freshness) { resolver.value.known[name] = nil }
-    for waiting in waiting.removeValue(forKey: name) ?? [] { waiting(answer) }
+    for answerTo in waiting.removeValue(forKey: name)?.values.map({ $0 }) ?? [] { answerTo(answer) }
   }
 
   private static func lookUp(_ name: String) -> Answer {
@@ -56,7 +69,7 @@ final class NameResolver {
     defer { freeaddrinfo(first) }
     var addresses: [String] = []
     var next = first
-    while let entry = next {
+    while let entry = next, addresses.count < addressLimit {
       var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
       if getnameinfo(
         entry.pointee.ai_addr, entry.pointee.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST) == 0

@@ -25,8 +25,16 @@ enum UpgradeResult {
 
 // One step after the other, so that what fails can be told from what came before it.
 extension FacilitatorConnection {
-  /// Watches over the socket for as long as it is there; has to be its channel's first handler.
+  /// Watches over the socket for as long as it is there; has to be its channel's second handler, behind `end`.
   func openingHandler() -> some ChannelHandler { OpeningHandler(self) }
+
+  /// More than any answer to CONNECT or to the opening handshake has.
+  private static var headerLimits: NIOHTTPDecoderLimitConfiguration {
+    var limits = NIOHTTPDecoderLimitConfiguration()
+    limits.maxHeaderFieldSize = 16_384
+    limits.maxHeaderListSize = 65_536
+    return limits
+  }
 
   /// Asks the proxy for a tunnel to the facilitator (RFC 9110, section 9.3.6).
   func openTunnel(_ channel: any Channel) throws -> EventLoopFuture<Void> {
@@ -40,11 +48,12 @@ extension FacilitatorConnection {
     }
     let promise = loop.makePromise(of: Void.self)
     let encoder = HTTPRequestEncoder()
-    let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes))
+    let decoder = ByteToMessageHandler(
+      HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: Self.headerLimits))
     let answer = ProxyAnswerHandler(self)
     let pipeline = channel.pipeline.syncOperations
     do {
-      try pipeline.addHandlers([encoder, decoder, answer], position: .first)
+      try pipeline.addHandlers([encoder, decoder, answer], position: .after(end))
       // It writes as soon as it is there.
       try pipeline.addHandler(
         NIOHTTP1ProxyConnectHandler(
@@ -70,7 +79,7 @@ extension FacilitatorConnection {
     // SNI is for names only (RFC 6066, section 3); an address is compared with the one connected to.
     let isAddress = (try? SocketAddress(ipAddress: address.host, port: 0)) != nil
     try pipeline.addHandler(
-      NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : address.host), position: .first)
+      NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : address.host), position: .after(end))
     let connection = NIOLoopBound(self, eventLoop: loop)
     return promise.futureResult.flatMapThrowing {
       let host = connection.value.address.host
@@ -84,15 +93,15 @@ extension FacilitatorConnection {
   /// Asks for the WebSocket (RFC 6455, section 4.1).
   func upgrade(_ channel: any Channel) throws -> EventLoopFuture<UpgradeResult> {
     let connection = NIOLoopBound(self, eventLoop: loop)
-    let upgrader = NIOTypedWebSocketClientUpgrader<UpgradeResult>(
-      maxFrameSize: Limits.facilitatorFrameBytes
-    ) { channel, _ in
+    let upgrader = NIOTypedWebSocketClientUpgrader<UpgradeResult>(enableAutomaticErrorHandling: false) { channel, _ in
       channel.eventLoop.makeCompletedFuture {
-        try channel.pipeline.syncOperations.addHandlers(
-          NIOWebSocketFrameAggregator(
-            minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 65_536,
-            maxAccumulatedFrameSize: Limits.facilitatorFrameBytes),
-          WebSocketHandler(connection.value))
+        let pipeline = channel.pipeline.syncOperations
+        // It keeps whole frames, and each fragment of a message with all of the buffer it came in.
+        let decoder = try pipeline.handler(type: ByteToMessageHandler<WebSocketFrameDecoder>.self)
+        try pipeline.addHandler(
+          WebSocketHandler(
+            connection.value, kept: connection.value.textLimit, longest: Limits.facilitatorFrameBytes))
+        pipeline.removeHandler(decoder).whenFailure { connection.value.fail($0) }
         return .open
       }
     }
@@ -109,8 +118,9 @@ extension FacilitatorConnection {
           return .refused
         }
       })
-    return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-      configuration: .init(upgradeConfiguration: configuration))
+    var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
+    pipeline.decoderConfiguration = Self.headerLimits
+    return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(configuration: pipeline)
   }
 }
 

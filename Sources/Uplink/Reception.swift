@@ -36,7 +36,7 @@ final class Reception {
     self.loop = loop
     self.storeThread = storeThread
     self.logger = logger
-    ignoredLines = LineLimit(LineLimit.refusals, at: Self.now)
+    ignoredLines = LineLimit(LineLimit.complaints, at: Self.now)
   }
 
   private static var now: Instant { Instant(nanoseconds: Clock.bootNanoseconds) }

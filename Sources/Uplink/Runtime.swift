@@ -29,6 +29,7 @@ final class Runtime {
   private var control: OutgoingFrames?
   private var listeners: [ConnectionID: OutgoingFrames] = [:]
   private var nextListener: UInt64 = 1
+  private let listenerIntake = ListenerIntake()
   private var facilitator: FacilitatorConnection?
   private let reception: Reception
   private var figures: FiguresServer?
@@ -85,7 +86,7 @@ final class Runtime {
 
   /// Begins, once the control channel is there.
   func start(control: any NIOCore.Channel) {
-    self.control = OutgoingFrames(control)
+    self.control = OutgoingFrames(control, limit: Self.unreadBySupervisor)
     reception.start(post: { [self] in post($0) }, beingStored: { [self] in core.requestsBeingStored })
     for action in core.start(at: Self.now) { carryOut(action) }
     post(.timeReached)
@@ -171,8 +172,9 @@ final class Runtime {
   func listenerConnected(_ channel: any NIOCore.Channel) -> FrameHandler<ListenerToUplink> {
     let id = ConnectionID(nextListener)
     nextListener += 1
-    let connection = OutgoingFrames(channel)
+    let connection = OutgoingFrames(channel, limit: Self.unreadByListener)
     listeners[id] = connection
+    listenerIntake.opened(id, channel)
     let visitor = gate.opened { connection.close() }
     weak var reader: FrameHandler<ListenerToUplink>?
     let handler = FrameHandler<ListenerToUplink>(
@@ -182,7 +184,9 @@ final class Runtime {
         if case .hello = message { reader?.limit = visitor.frameLimit(settings) }
         listenerSaid(id, message, generation)
       },
+      holds: { [self] in listenerIntake.holds(id, $0) },
       closed: { [self] reason in
+        listenerIntake.closed(id)
         gate.closed(visitor, reason, now: Self.now.boot)
         listeners[id] = nil
         post(.listenerGone(id))
@@ -196,7 +200,7 @@ final class Runtime {
       post(.fromListener(id, message, generation))
       return
     }
-    resolver.resolve(name) { [self] answer in
+    resolver.resolve(name, for: id) { [self] answer in
       guard let connection = listeners[id] else { return }
       write(UplinkToListener.resolved(name, addresses: answer.addresses, problem: answer.problem), to: connection)
       connection.flush()
@@ -208,7 +212,9 @@ final class Runtime {
     case .success(let outcomes):
       for outcome in outcomes {
         switch outcome {
-        case .committed(let what): post(.committed(what))
+        case .committed(let what):
+          listenerIntake.committed()
+          post(.committed(what))
         case .transacted: post(.transacted)
         case .loaded(let entries, let more): post(.loaded(entries, more: more))
         case .loadedForHook(let entries, let more): post(.loadedForHook(entries, more: more))
@@ -261,6 +267,7 @@ final class Runtime {
     case .commit(let operations, let what):
       let request = StoreThread.Request.commit(operations, then: what)
       Failpoint.reach("uplink.accepted", when: request.retires)
+      listenerIntake.asked(operations.reduce(0) { $0 + $1.updateBytes })
       asked.append(request)
     case .load(let id, let limit, let passingOver):
       asked.append(.load(after: id, limit: limit, bytes: UplinkCore.pageBytes, passingOver: passingOver))
@@ -280,9 +287,10 @@ final class Runtime {
       if let connection = listeners[id] { write(message, to: connection) }
     case .dropListener(let id): listeners[id]?.close()
     case .connect(let connection):
-      let opened = FacilitatorConnection(to: address, loop: loop, textLimit: settings.maxRequestBytes) { [self] in
-        reception.take($0, connection)
-      }
+      let opened = FacilitatorConnection(
+        to: address, loop: loop, textLimit: settings.maxRequestBytes,
+        unreadLimit: Outbox.bytesInFlightLimit + 2 * settings.maxFrameBytes + Self.unreadBeside
+      ) { [self] in reception.take($0, connection) }
       facilitator = opened
       reception.connection = opened
       opened.open()
@@ -310,6 +318,12 @@ final class Runtime {
     }
   }
 
+  /// What may wait for the Supervisor, and for a Listener, to read it, in bytes. A Listener is told little, and only of what
+  /// it has sent.
+  private static let unreadBySupervisor = 2 * Limits.controlFrameBytes
+  private static let unreadByListener = 1 << 20
+  /// What may wait for the facilitator to read it besides updates and specs, in bytes.
+  private static let unreadBeside = 1 << 20
   /// More than the part of a result that is asked for.
   private static let longestReply = 1 << 20
 
@@ -344,6 +358,17 @@ final class Runtime {
 
   private func write(_ message: some Message, to connection: OutgoingFrames) {
     if connection.write(message.frame(generation: generation)) { unflushed.append(connection) }
+  }
+}
+
+extension StoreOperation {
+  /// What it brings of an update or of specs, in bytes.
+  fileprivate var updateBytes: Int {
+    switch self {
+    case .insertUpdate(let entry), .insertForHook(let entry): entry.metadata?.count ?? 0
+    case .putSpecs(let entry): entry.specs.specs.count
+    default: 0
+    }
   }
 }
 

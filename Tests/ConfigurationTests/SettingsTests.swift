@@ -26,7 +26,7 @@ struct SettingsTests {
     #expect(configuration.channel.redisURL == nil)
     #expect(configuration.channel.redisLayer == .pubsub)
     #expect(configuration.channel.redisPrefix == "asgi")
-    #expect(configuration.channel.maxFrameBytes == 16_777_216)
+    #expect(configuration.channel.maxFrameBytes == 1_048_576)
     #expect(configuration.dispatch.kind == .command)
     #expect(configuration.dispatch.command == ["/usr/local/bin/run-job"])
     #expect(configuration.dispatch.commandIs == .worker)

@@ -7,7 +7,7 @@ import Testing
   private let two = ConnectionID(2)
 
   private func opened(_ count: UInt64 = 2) -> ConnectionBounds {
-    var bounds = ConnectionBounds(frame: 100)
+    var bounds = ConnectionBounds(frame: 4 << 20)
     for number in 1...count { bounds.opened(ConnectionID(number), at: at(0)) }
     return bounds
   }
@@ -43,13 +43,14 @@ import Testing
     #expect(bounds.nextDeadline == at(2060))
   }
 
-  @Test func fourFramesMayBeUnderWayAndThenTheOldestGoesFirst() {
+  @Test func asMuchAsOneFrameMayBeUnderWayAndThenTheOldestGoesFirst() {
     var bounds = opened(6)
+    let fifth = (4 << 20) / 5
     for number in 1...5 {
-      bounds.heard(ConnectionID(UInt64(number)), unfinished: 79, isAnother: false, at: at(Double(10 - number)))
+      bounds.heard(ConnectionID(UInt64(number)), unfinished: fifth, isAnother: false, at: at(Double(10 - number)))
     }
     #expect(!bounds.isFull)
-    bounds.heard(two, unfinished: 84, isAnother: false, at: at(11))
+    bounds.heard(two, unfinished: fifth + 4, isAnother: false, at: at(11))
     #expect(bounds.isFull)
     let all = (1...6).map { ConnectionID($0) }
     #expect(bounds.foremost(of: all) == ConnectionID(5))
@@ -58,6 +59,19 @@ import Testing
     #expect(!bounds.holdsPart(ConnectionID(6)) && bounds.foremost(of: [ConnectionID(6)]) == nil)
     bounds.closed(ConnectionID(5))
     #expect(!bounds.isFull && bounds.foremost(of: all) == ConnectionID(4))
+  }
+
+  @Test func whoTakesNoAnswerIsStuckAfterAMinuteWithoutAny() {
+    var bounds = opened()
+    bounds.answersWait(one, unread: 5000, at: at(10))
+    bounds.answersWait(two, unread: 5000, at: at(10))
+    #expect(bounds.nextDeadline == at(70))
+    // More of them is no progress; less is.
+    bounds.answersWait(one, unread: 6000, at: at(40))
+    bounds.answersWait(two, unread: 4999, at: at(40))
+    #expect(bounds.stuck(at: at(69)).isEmpty && bounds.stuck(at: at(70)) == [one])
+    bounds.answersWait(one, unread: 0, at: at(71))
+    #expect(bounds.stuck(at: at(99)).isEmpty && bounds.stuck(at: at(100)) == [two])
   }
 
   @Test func whoIsSilentForLongestGivesWayAfterAMinute() {

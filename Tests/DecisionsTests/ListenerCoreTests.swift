@@ -265,7 +265,7 @@ private func stored(_ number: UInt64) -> UplinkToListener { .stored(SequenceNumb
     listener.does(.uplinkConnected)
     listener.uplink(.welcome(ended: false))
     for id in 1...3 as ClosedRange<UInt64> { listener.does(.workerConnected(ConnectionID(id))) }
-    let frame = [UInt8](repeating: 0, count: 1000)
+    let frame = [UInt8](repeating: 0, count: 500)
     #expect(!listener.sends(.accepted, on: 1, metadata: frame).contains(.pauseReading(ConnectionID(1))))
     let paused = listener.sends(.accepted, on: 2, metadata: frame)
     for id in 1...3 as ClosedRange<UInt64> { #expect(paused.contains(.pauseReading(ConnectionID(id)))) }
@@ -274,6 +274,33 @@ private func stored(_ number: UInt64) -> UplinkToListener { .stored(SequenceNumb
     #expect(!listener.uplink(stored(1)).contains { if case .resumeReading = $0 { true } else { false } })
     let resumed = listener.uplink(stored(2))
     for id in 1...3 as ClosedRange<UInt64> { #expect(resumed.contains(.resumeReading(ConnectionID(id)))) }
+  }
+
+  @Test func idsThatTakeMuchPauseEverybodyAndNobodyForEver() {
+    var listener = ListenerUnderTest.welcomed(connections: [1, 2])
+    let id = MessagePackValue.array(Array(repeating: .null, count: 1000))
+    func sends(_ connection: UInt64) -> [ListenerCore.Action] {
+      listener.does(
+        .workerRequest(ConnectionID(connection), WorkerRequest(id: id, content: .update(.accepted, metadata: nil))))
+    }
+    var sent: UInt64 = 0
+    while !sends(1).contains(.pauseReading(ConnectionID(2))) { sent += 1 }
+    #expect(sent < UInt64(ListenerCore.pendingPerConnection))
+    let resumed = (1...(sent + 1)).contains { listener.uplink(stored($0)).contains(.resumeReading(ConnectionID(2))) }
+    #expect(resumed)
+  }
+
+  @Test func whatAConnectionThatIsGoneHeldHoldsUpNobody() {
+    var listener = ListenerUnderTest.welcomed(connections: [1, 2])
+    let id = MessagePackValue.array(Array(repeating: .null, count: 1000))
+    func sends(_ connection: UInt64) -> [ListenerCore.Action] {
+      listener.does(
+        .workerRequest(ConnectionID(connection), WorkerRequest(id: id, content: .update(.accepted, metadata: nil))))
+    }
+    while !sends(1).contains(.pauseReading(ConnectionID(2))) {}
+    listener.does(.workerClosed(ConnectionID(1)))
+    #expect(listener.uplink(stored(1)).contains(.resumeReading(ConnectionID(2))))
+    #expect(!sends(2).contains(.pauseReading(ConnectionID(2))))
   }
 
   // MARK: The end

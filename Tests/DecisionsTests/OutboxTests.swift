@@ -41,6 +41,14 @@ import Testing
     #expect(next(&outbox) == [6, 7, 8, 9])
   }
 
+  @Test func overAllJobsNoMoreBytesAreInFlightThanTheLimitAndOneMore() {
+    let half = [UInt8](repeating: 0, count: Outbox.bytesInFlightLimit / 2)
+    var outbox = outbox((1...5).map { entry(Int64($0), job($0), .received, metadata: half) })
+    #expect(next(&outbox) == [1, 2])
+    _ = outbox.answered(.success, at: at(0))
+    #expect(next(&outbox) == [3])
+  }
+
   @Test func answersAreForWhatWasSentFirst() {
     var outbox = outbox([
       entry(1, job(1), .received), entry(2, job(2), .received), entry(3, job(3), .received),

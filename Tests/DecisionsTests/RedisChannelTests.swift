@@ -9,6 +9,7 @@ import Testing
 @Suite struct RedisChannelTests {
   /// A channel and its server, with connections that are there at once.
   private struct Pair {
+    static let longestMessage = 1000
     var channel: RedisChannel
     var server = RedisModel()
     var now = at(0)
@@ -26,7 +27,8 @@ import Testing
     init(_ layer: RedisLayer, password: String? = nil) {
       let server = RedisServer(place: .address("::1", port: 6379), password: password, database: 2)
       channel = RedisChannel(
-        settings: RedisChannelSettings(server: server, layer: layer, prefix: "asgi"), job: job(1), seed: 1)
+        settings: RedisChannelSettings(server: server, layer: layer, prefix: "asgi"), job: job(1),
+        longestMessage: Self.longestMessage, seed: 1)
     }
 
     mutating func start() {
@@ -151,6 +153,38 @@ import Testing
     #expect(pair.texts == ["first", "second"])
   }
 
+  @Test func aMessageThatIsTooLargeIsRemovedAndHoldsUpNothing() {
+    var pair = Pair(.core)
+    for number in 1...9 {
+      pair.add("\(number)" + String(repeating: "x", count: Pair.longestMessage), at: Double(number))
+    }
+    pair.add("a", at: 10)
+    pair.start()
+    #expect(pair.settleAll() == ["a"])
+    #expect(pair.set.isEmpty)
+    #expect(pair.log.contains { $0.contains("8 messages of more than 1000 bytes are removed") })
+  }
+
+  @Test func messagesThatAreTooLargeTogetherAreReadOneAfterTheOther() {
+    var pair = Pair(.core)
+    let text = String(repeating: "x", count: 600)
+    for number in 1...3 { pair.add("\(number)\(text)", at: Double(number)) }
+    pair.add("last", at: 4)
+    pair.start()
+    #expect(pair.texts == ["1\(text)"])
+    #expect(pair.settleAll().map { $0.prefix(1) } == ["1", "2", "3", "l"])
+  }
+
+  @Test(arguments: [RedisLayer.core, .pubsub]) func aServerThatAnswersWhatItWasNotAskedIsLeft(_ layer: RedisLayer) {
+    var pair = Pair(layer)
+    pair.start()
+    pair.does(.reply(.data, .status("OK")))
+    #expect(pair.open[.data] == nil)
+    #expect(pair.log.last?.contains("answers what it was not asked") == true)
+    pair.pass(10)
+    #expect(pair.open[.data] != nil)
+  }
+
   @Test func whatIsSettledWhileTheServerIsAwayIsRemovedAfterwards() {
     var pair = Pair(.core)
     pair.start()
@@ -171,7 +205,12 @@ import Testing
     let push = RedisReply.array([.bytes(Array("message".utf8)), .bytes([]), .array([])])
     func reads(_ actions: [RedisChannel.Action]) -> Bool {
       actions.contains {
-        if case .send(.data, let command) = $0 { command.words[0] == Array("ZRANGE".utf8) } else { false }
+        if case .send(.data, let command) = $0 {
+          command.words[0] == Array("EVAL".utf8)
+            && String(decoding: command.words[1], as: UTF8.self).contains("ZRANGE', KEYS[1], 0")
+        } else {
+          false
+        }
       }
     }
     #expect(reads(pair.channel.handle(.reply(.bell, push), at: pair.now)))

@@ -36,7 +36,7 @@ import Testing
       lines += uplink.request(job(number), refusal: "forged").count { if case .log = $0 { true } else { false } }
     }
     #expect(uplink.core.rejections.count == IntakeBounds.rejections)
-    #expect(lines <= LineLimit.refusals.burst)
+    #expect(lines <= LineLimit.complaints.burst)
     #expect(uplink.record.jobs.isEmpty)
   }
 

@@ -77,6 +77,22 @@ extension SpecsQueue {
     #expect(queue.count == 0)
   }
 
+  @Test func aMinerThatIsToldOfAgainAndAgainTakesOnePlace() {
+    var queue = SpecsQueue()
+    queue.put(entry(1, "first"))
+    for number in 2...10_000 as ClosedRange<UInt64> { queue.put(entry(number, "again")) }
+    #expect(queue.count == 2 && queue.places < 200)
+    #expect(queue.sendAll() == ["first", "again"])
+  }
+
+  @Test func aBatchIsBoundedInBytes() {
+    var queue = SpecsQueue()
+    for number in 1...4 as ClosedRange<UInt64> {
+      queue.put(entry(number, "m\(number)", bytes: SpecsQueue.batchBytes / 2))
+    }
+    #expect(queue.sendAll() == ["m1", "m2"])
+  }
+
   @Test func roomIsBoundedInMinersAndInBytes() {
     var queue = SpecsQueue()
     queue.put(entry(1, "a", bytes: SpecsQueue.byteCapacity - 1000))

@@ -8,7 +8,7 @@ import Testing
   private let exit = CommandExit(code: 3, signal: nil)
 
   private func assign(_ job: JobID?) -> SupervisorToListener {
-    .assign(ListenerSettings(job: job, uplinkSocket: "/run/uplink.sock", maxFrameBytes: 16 << 20))
+    .assign(ListenerSettings(job: job, uplinkSocket: "/run/uplink.sock", maxFrameBytes: 1 << 20))
   }
 
   // MARK: Children

@@ -91,6 +91,9 @@ final class HostileConnection: Sendable {
   /// Ends both directions; wakes up whoever waits here.
   func shutDown() { shutdown(socket.number, Int32(SHUT_RDWR)) }
 
+  /// Leaves it open when it is served no more.
+  func keep() { facilitator.keep(self) }
+
   // MARK: As a facilitator should
 
   /// Answers the opening handshake.

@@ -13,6 +13,8 @@ import Testing
 final class HostileFacilitator: Sendable {
   private struct State {
     var connections: [Int: HostileConnection] = [:]
+    /// Those that are over for us and are left open.
+    var kept: [HostileConnection] = []
     var lastNumber = 0
     var serving: HostileConnection?
     var accepted: [JobID: [JobStatus]] = [:]
@@ -37,6 +39,7 @@ final class HostileFacilitator: Sendable {
     }
   }
 
+  var port: Int { server.port }
   var url: String { "ws://127.0.0.1:\(server.port)/ws/v0/" }
 
   /// Ends all connections, and takes no more.
@@ -59,8 +62,11 @@ final class HostileFacilitator: Sendable {
     }
   }
 
+  /// Leaves a connection open, to the facilitator's end, although it is served no more.
+  func keep(_ connection: HostileConnection) { state.withLock { $0.kept.append(connection) } }
+
   private func remove(_ connection: HostileConnection) {
-    connection.shutDown()
+    if !state.withLock({ $0.kept.contains { $0 === connection } }) { connection.shutDown() }
     state.withLock { state in
       state.connections[connection.number] = nil
       if state.serving === connection { state.serving = nil }
@@ -100,7 +106,7 @@ final class HostileFacilitator: Sendable {
 ///
 /// - Parameters:
 ///   - serve: see `HostileFacilitator`.
-///   - change: of the settings; see `onStage`.
+///   - change: of the settings; see `onStage`. PORT stands for the facilitator's port.
 func withHostileFacilitator(
   _ serve: @escaping @Sendable (HostileConnection) throws -> Void,
   change: (inout Rehearsal.Settings) -> Void = { _ in },
@@ -112,6 +118,7 @@ func withHostileFacilitator(
   try onStage(connected: false) { settings in
     settings.url = { _ in url }
     change(&settings)
+    settings.more = settings.more.mapValues { $0.replacing("PORT", with: "\(facilitator.port)") }
   } _: { rehearsal in
     try body(rehearsal, facilitator)
   }

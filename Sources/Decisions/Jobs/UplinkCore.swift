@@ -185,7 +185,7 @@ public struct UplinkCore: Sendable {
   static let hookCapacity = 32_768
   /// Cheat reports that may wait for the hook.
   static let cheatCapacity = 1000
-  public static let pageBytes = 64 << 20
+  public static let pageBytes = 16 << 20
 
   /// How long a job is held in memory after its terminal status, so that a worker whose last acknowledgement was lost
   /// can ask again. Whoever comes later is answered from the record.
@@ -278,7 +278,7 @@ public struct UplinkCore: Sendable {
     updateLines = LineLimit(LineLimit.updates, at: now.boot)
     listenerLines = LineLimits(LineLimit.complaints, at: now.boot)
     hookLines = LineLimits(LineLimit.complaints, at: now.boot)
-    refusalLines = LineLimit(LineLimit.refusals, at: now.boot)
+    refusalLines = LineLimit(LineLimit.complaints, at: now.boot)
     troubleLines = LineLimit(LineLimit.trouble, at: now.boot)
     session = Session(heartbeatInterval: .seconds(settings.heartbeatSeconds), at: now.boot)
     nextUpdate = stored.nextUpdate

@@ -8,6 +8,8 @@ public struct ConnectionBounds: Sendable {
   /// How long a connection must have been silent, and everything on it answered, before it gives way to another when as
   /// many are open as may be. A worker that had it connects again, as after any loss.
   public static let idleTime = Duration.seconds(60)
+  /// How long a worker may take nothing of the answers that wait for it before its connection is closed.
+  public static let answerTime = frameTime
 
   private struct Connection: Sendable {
     var heardAt: Instant
@@ -19,6 +21,10 @@ public struct ConnectionBounds: Sendable {
     var countedSince: Instant?
     var isRead = true
     var unanswered = 0
+    /// Bytes of answers that it has not taken.
+    var unread = 0
+    /// Since when it has taken nothing of them; nil while there are none.
+    var stuckSince: Instant?
   }
 
   /// What all frames that are not whole may take together, in bytes.
@@ -26,8 +32,11 @@ public struct ConnectionBounds: Sendable {
   private var connections = ByConnection<Connection>()
   private var held = 0
 
-  /// - Parameter frame: the largest frame, in bytes: four of them may come at once.
-  public init(frame: Int) { budget = 4 * frame }
+  /// - Parameter frame: the largest frame, in bytes: parts of others may take as much together.
+  public init(frame: Int) { budget = max(frame, Self.smallestBudget) }
+
+  /// Small frames do not have to wait for each other, in bytes.
+  private static let smallestBudget = 1 << 20
 
   public mutating func opened(_ id: ConnectionID, at now: Instant) {
     connections[id] = Connection(heardAt: now, began: now)
@@ -65,6 +74,24 @@ public struct ConnectionBounds: Sendable {
       connection.unanswered -= 1
       connection.heardAt = now
     }
+  }
+
+  /// It was written to.
+  /// - Parameter bytes: what it has not taken of its answers.
+  public mutating func answersWait(_ id: ConnectionID, unread bytes: Int, at now: Instant) {
+    connections.change(id) { connection in
+      if bytes == 0 {
+        connection.stuckSince = nil
+      } else if connection.stuckSince == nil || bytes < connection.unread {
+        connection.stuckSince = now
+      }
+      connection.unread = bytes
+    }
+  }
+
+  /// Connections whose worker has taken nothing of its answers for too long.
+  public func stuck(at now: Instant) -> [ConnectionID] {
+    connections.ids { $0.stuckSince.map { now - $0 >= Self.answerTime } ?? false }
   }
 
   /// Whether the loop reads from it now.
@@ -117,6 +144,7 @@ public struct ConnectionBounds: Sendable {
 
   /// When the next is overdue.
   public var nextDeadline: Instant? {
-    connections.earliest(\.countedSince).map { $0 + Self.frameTime }
+    // Both have the same time.
+    connections.earliest { .earlier($0.countedSince, $0.stuckSince) }.map { $0 + Self.frameTime }
   }
 }

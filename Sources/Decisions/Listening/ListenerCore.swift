@@ -90,8 +90,10 @@ public struct ListenerCore: Sendable {
   public static let redisConnection = ConnectionID(2)
   /// Unanswered requests a connection may have before it is read no further.
   public static let pendingPerConnection = 64
-  /// Unstored bytes over all connections before none is read any further: two of the largest frames.
+  /// Unstored bytes over all connections before none is read any further: one of the largest frames.
   private let pendingBytesLimit: Int
+  /// What answers that are still to be given may take over all connections before none is read any further, in bytes.
+  private static let slotBytesLimit = 1 << 19
   private static let reconnectDelay = Duration.milliseconds(50)
   /// How long a connection must have lived for its loss to be Uplink's end.
   private static let worked = Duration.seconds(1)
@@ -110,6 +112,19 @@ public struct ListenerCore: Sendable {
     var id: MessagePackValue?
     var answer: WorkerAnswer?
     var closes = false
+
+    /// What holding it costs, in bytes. Of an id that is no scalar no more is known than that it is short.
+    var size: Int {
+      var size = 64
+      switch id {
+      case nil, .null, .bool, .int, .uint, .float: break
+      case .string(let text): size += text.utf8.count
+      case .binary(let bytes), .ext(_, let bytes): size += bytes.count
+      case .array, .map: size += 1 << 15
+      }
+      if case .error(_, let text) = answer { size += text.utf8.count }
+      return size
+    }
   }
 
   private struct Connection: Sendable {
@@ -135,6 +150,7 @@ public struct ListenerCore: Sendable {
   private var number = SequenceNumber(0)
   private var pending = Deque<Pending>()
   private var pendingBytes = 0
+  private var slotBytes = 0
   private var connections = ByConnection<Connection>()
   private var exitFact: CommandExit?
   private var exitForwarded = false
@@ -148,7 +164,7 @@ public struct ListenerCore: Sendable {
 
   public init(settings: ListenerSettings) {
     self.settings = settings
-    pendingBytesLimit = 2 * settings.maxFrameBytes
+    pendingBytesLimit = settings.maxFrameBytes
     channelIsReady = settings.redis == nil
   }
 
@@ -182,7 +198,7 @@ public struct ListenerCore: Sendable {
     case .workerAtEnd(let connection):
       connections.change(connection) { $0.atEnd = true }
       flush(connection)
-    case .workerClosed(let connection): connections[connection] = nil
+    case .workerClosed(let connection): forget(connection)
     case .drained: drained()
     case .channelReady:
       channelIsReady = true
@@ -192,7 +208,7 @@ public struct ListenerCore: Sendable {
       channelIsReady = true
       endingChannel = false
       settings.redis = nil
-      connections[Self.redisConnection] = nil
+      forget(Self.redisConnection)
     case .timeReached:
       if let due = reconnectAt, due <= now {
         reconnectAt = nil
@@ -290,9 +306,12 @@ public struct ListenerCore: Sendable {
       return connection.slots.count
     }
     if (unanswered ?? 0) >= Self.pendingPerConnection { pause([id]) }
-    if pendingBytes >= pendingBytesLimit { pause(connections.ids) }
+    slotBytes += slot.size
+    if !hasRoom { pause(connections.ids) }
     flush(id)
   }
+
+  private var hasRoom: Bool { pendingBytes < pendingBytesLimit && slotBytes < Self.slotBytesLimit }
 
   private mutating func pause(_ ids: [ConnectionID]) {
     for id in ids where connections[id]?.paused == false {
@@ -319,13 +338,17 @@ public struct ListenerCore: Sendable {
     let entry = pending.remove(at: index)
     pendingBytes -= entry.size
     let id = entry.connection
-    connections.change(id) { connection in
+    let grown = connections.change(id) { connection in
       if let slot = connection.slots.firstIndex(where: { $0.number == number }) {
+        let before = connection.slots[slot].size
         connection.slots[slot].answer = answer
+        return connection.slots[slot].size - before
       }
+      return 0
     }
+    slotBytes += grown ?? 0
     flush(id)
-    if pendingBytes < pendingBytesLimit {
+    if hasRoom {
       let resumable = connections.ids { $0.paused && $0.slots.count <= Self.pendingPerConnection / 2 }
       for id in resumable {
         connections.change(id) { $0.paused = false }
@@ -339,6 +362,7 @@ public struct ListenerCore: Sendable {
     guard let connection = connections[id] else { return }
     let ready = connection.slots.prefix { $0.answer != nil }
     if !ready.isEmpty { connections.change(id) { $0.slots.removeFirst(ready.count) } }
+    for slot in ready { slotBytes -= slot.size }
     for slot in ready {
       if let answer = slot.answer { actions.append(.answer(id, id: slot.id, answer)) }
       if slot.closes {
@@ -349,8 +373,13 @@ public struct ListenerCore: Sendable {
     if connection.atEnd, ready.count == connection.slots.count { close(id) }
   }
 
-  private mutating func close(_ id: ConnectionID) {
+  private mutating func forget(_ id: ConnectionID) {
+    for slot in connections[id]?.slots ?? [] { slotBytes -= slot.size }
     connections[id] = nil
+  }
+
+  private mutating func close(_ id: ConnectionID) {
+    forget(id)
     actions.append(.close(id))
   }
 

@@ -26,6 +26,8 @@ public struct Outbox: Sendable {
   /// the other: meanwhile jobs come, and what they report. The last leaves a connection a minute, after which it counts
   /// as one that held (`Session.stable`).
   static let probeDelays: [Duration] = [.zero, .zero, .seconds(1), .seconds(10), .seconds(75)]
+  /// What may be in flight before nothing more is sent, in bytes: the last one may go beyond it.
+  public static let bytesInFlightLimit = 4 << 20
   /// Bytes a second that are expected of any line.
   static let slowestLine = 32_768
 
@@ -216,7 +218,7 @@ public struct Outbox: Sendable {
     if let heldUntil, heldUntil <= now { release(at: now) }
     if let probeAt, probeAt <= now { self.probeAt = nil }
     if let oldAt, oldAt <= now { self.oldAt = nil }
-    guard sent.count < window else { return nil }
+    guard sent.count < window, bytesInFlight < Self.bytesInFlightLimit else { return nil }
     if isExclusive {
       // What happens next must tell on suspects alone.
       guard isProbing ? storedInFlight < trust : mayProbe && storedInFlight == 0, let suspect = suspects.popFirst()

@@ -58,7 +58,7 @@ public struct RedisChannel: Sendable {
     case deleted
   }
 
-  /// Messages that are read at once from the core layer.
+  /// Messages that are read at once from the core layer, if together they are no larger than one may be.
   private static let batch = 8
   /// How often the key is read where the server does not tell of changes; and as a precaution where it does.
   private static let pollInterval = Duration.milliseconds(250)
@@ -70,6 +70,8 @@ public struct RedisChannel: Sendable {
 
   private let settings: RedisChannelSettings
   private let channel: String
+  /// In bytes.
+  private let longestMessage: Int
   private var dice: Dice
   private var data = RedisLink<Expected>()
   private var bell = RedisLink<Expected>()
@@ -96,9 +98,11 @@ public struct RedisChannel: Sendable {
 
   /// - Parameters:
   ///   - job: whose channel it is; nil for machine specs.
+  ///   - longestMessage: in bytes.
   ///   - seed: of the jitter.
-  public init(settings: RedisChannelSettings, job: JobID?, seed: UInt64) {
+  public init(settings: RedisChannelSettings, job: JobID?, longestMessage: Int, seed: UInt64) {
     self.settings = settings
+    self.longestMessage = longestMessage
     channel = RedisChannelSettings.channel(job)
     dice = Dice(seed: seed)
   }
@@ -218,10 +222,12 @@ public struct RedisChannel: Sendable {
       withLink(link) { $0.heard(at: now) }
       return self.pushed(link, pushed.kind, pushed.rest, at: now)
     }
+    let isAsked = withLink(link) { $0.isAsked }
     let (expected, greeted) = withLink(link) { $0.replied(at: now) }
     if let refusal = reply.refusal, !isHarmless(refusal, to: expected) {
       return drop(link, "it says \(refusal)", at: now)
     }
+    guard isAsked else { return drop(link, "it answers what it was not asked", at: now) }
     if greeted { return self.greeted(link, at: now) }
     guard let expected else { return }
     answered(expected, reply, at: now)
@@ -254,7 +260,16 @@ public struct RedisChannel: Sendable {
       isTracked = true
       // What came before it was tracked.
       read(at: now)
-    case .messages(let forDrain): messages(reply.elements ?? [], forDrain: forDrain, at: now)
+    case .messages(let forDrain):
+      let elements = reply.elements ?? []
+      let removed = elements.first?.integer ?? 0
+      if removed > 0 {
+        actions.append(
+          .log(.warning, "\(removed) messages of more than \(longestMessage) bytes are removed; see max_frame_bytes"))
+        hasChanged = true
+      }
+      // What lies behind those that were removed has not been looked at.
+      messages(Array(elements.dropFirst()), forDrain: forDrain && removed == 0, at: now)
     case .deleted: finish()
     }
   }
@@ -289,6 +304,9 @@ public struct RedisChannel: Sendable {
       if let payload = rest.last?.bytes {
         number += 1
         actions.append(.received(number, payload))
+      } else {
+        actions.append(
+          .log(.warning, "a message of more than \(longestMessage) bytes is left out; see max_frame_bytes"))
       }
     case ("subscribe", .data):
       _ = data.replied(at: now)
@@ -330,13 +348,32 @@ public struct RedisChannel: Sendable {
     return #left
     """, "2")
 
+  /// The lowest of the set, as many as are together no larger than one may be. One that is larger than that is taken out:
+  /// nobody else would, and nothing behind it would be read. Answers how many of those there were, and the others.
+  private static let lowest =
+    """
+    local answer, bytes = {0}, 0
+    for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[1])) do
+      if #member > tonumber(ARGV[2]) then
+        redis.call('ZREM', KEYS[1], member)
+        answer[1] = answer[1] + 1
+      else
+        bytes = bytes + #member
+        if bytes > tonumber(ARGV[2]) then break end
+        answer[#answer + 1] = member
+      end
+    end
+    return answer
+    """
+
   private mutating func read(at now: Instant) {
     guard isCore, data.isUp, !isReading, unsettled.isEmpty else { return }
     isReading = true
     hasChanged = false
     readAt = nil
     send(
-      RedisCommand("ZRANGE").with(key).with(Array("0".utf8)).with(Array("\(Self.batch - 1)".utf8)),
+      RedisCommand("EVAL", Self.lowest, "1").with(key).with(Array("\(Self.batch - 1)".utf8))
+        .with(Array("\(longestMessage + Self.saltBytes)".utf8)),
       .messages(forDrain: draining), at: now)
   }
 

@@ -36,6 +36,9 @@ struct RedisLink<Expected: Sendable>: Sendable {
     case reply(Expected)
   }
 
+  /// Whether a reply is awaited.
+  var isAsked: Bool { !expected.isEmpty }
+
   var isUp: Bool { if case .up = state { true } else { false } }
 
   mutating func want(at now: Instant) { if case .idle = state { state = .waiting(until: now) } }

@@ -114,12 +114,17 @@ struct TaskResults: Sendable {
   }
 
   private mutating func replied(_ reply: RedisReply, at now: Instant, dice: inout Dice) {
+    let isAsked = link.isAsked
     let (job, _) = link.replied(at: now)
     // What lies there in another shape is no result.
     let isOther = job != nil && reply.refusal?.hasPrefix("WRONGTYPE") == true
     if let refusal = reply.refusal, !isOther {
       actions.append(.disconnect)
       return lost("it says \(refusal)", at: now, dice: &dice)
+    }
+    guard isAsked else {
+      actions.append(.disconnect)
+      return lost("it answers what it was not asked", at: now, dice: &dice)
     }
     guard let job else { return }
     works()

@@ -20,9 +20,10 @@ public struct SpecsQueue: Sendable {
   /// Miners whose specs may wait at once.
   public static let capacity = 10_000
   /// Bytes of specs that may wait at once.
-  public static let byteCapacity = 64 << 20
-  /// How many are sent before a pong is waited for.
+  public static let byteCapacity = 16 << 20
+  /// How many are sent before a pong is waited for, and how many bytes: the last one may go beyond them.
   static let batch = 64
+  static let batchBytes = 1 << 20
   /// Connections in a row that the two sides stopped agreeing on with it unconfirmed before it is given up on.
   static let attempts = 3
 
@@ -31,10 +32,17 @@ public struct SpecsQueue: Sendable {
     var disagreements = 0
   }
 
+  /// One's place in the order; the newest of its miner has one that counts.
+  private struct Place: Sendable {
+    var miner: [UInt8]
+    var number: UInt64
+  }
+
   /// By the bytes of the hotkey: Swift holds some strings equal that the record tells apart.
   private var miners: [[UInt8]: Waiting] = [:]
-  private var order = Deque<SpecsEntry>()
+  private var order = Deque<Place>()
   private var unconfirmed: [SpecsEntry] = []
+  private var unconfirmedBytes = 0
   private var bytes = 0
   /// The ping whose pong confirms what is unconfirmed; nil when none was sent behind it.
   private var confirmedBy: UInt64?
@@ -42,6 +50,9 @@ public struct SpecsQueue: Sendable {
   public init() {}
 
   public var count: Int { miners.count }
+
+  /// How many places there are in the order, those that do not count any more among them.
+  var places: Int { order.count }
 
   /// Whether there is room for specs of that miner.
   func hasRoom(for specs: MachineSpecs) -> Bool {
@@ -60,15 +71,22 @@ public struct SpecsQueue: Sendable {
   mutating func put(_ entry: SpecsEntry) {
     bytes += entry.specs.size - (miners[entry.specs.key]?.entry.specs.size ?? 0)
     miners[entry.specs.key] = Waiting(entry: entry)
-    order.append(entry)
+    order.append(Place(miner: entry.specs.key, number: entry.number))
+    // A miner that is told of again and again while nothing is sent leaves places that do not count.
+    if order.count > 2 * miners.count + Self.batch { order = order.filter { newest($0) != nil } }
+  }
+
+  private func newest(_ place: Place) -> SpecsEntry? {
+    miners[place.miner].map(\.entry).flatMap { $0.number == place.number ? $0 : nil }
   }
 
   /// The next ones to send; nil while a batch is unconfirmed or none wait.
   mutating func next() -> MachineSpecs? {
-    guard confirmedBy == nil, unconfirmed.count < Self.batch else { return nil }
-    while let entry = order.popFirst() {
-      guard isNewest(entry) else { continue }
+    guard confirmedBy == nil, unconfirmed.count < Self.batch, unconfirmedBytes < Self.batchBytes else { return nil }
+    while let place = order.popFirst() {
+      guard let entry = newest(place) else { continue }
       unconfirmed.append(entry)
+      unconfirmedBytes += entry.specs.size
       return entry.specs
     }
     return nil
@@ -87,6 +105,7 @@ public struct SpecsQueue: Sendable {
     guard let due = confirmedBy, number >= due else { return [] }
     let arrived = unconfirmed
     unconfirmed = []
+    unconfirmedBytes = 0
     confirmedBy = nil
     for entry in arrived where isNewest(entry) { remove(entry) }
     return arrived.map(\.number)
@@ -102,10 +121,11 @@ public struct SpecsQueue: Sendable {
         givenUp.append(entry.number)
         remove(entry)
       } else {
-        order.prepend(entry)
+        order.prepend(Place(miner: miner, number: entry.number))
       }
     }
     unconfirmed = []
+    unconfirmedBytes = 0
     confirmedBy = nil
     return givenUp
   }

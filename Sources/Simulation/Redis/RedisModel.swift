@@ -84,7 +84,7 @@ public struct RedisModel {
     let words = command.words
     func text(_ index: Int) -> String { words.count > index ? String(decoding: words[index], as: UTF8.self) : "" }
     let name = text(0)
-    if isLoading, ["EVAL", "ZRANGE", "ZREM", "DEL", "PING"].contains(name) {
+    if isLoading, ["EVAL", "ZREM", "DEL", "PING"].contains(name) {
       return [(client, .error("LOADING Redis is loading the dataset in memory"))]
     }
     switch name {
@@ -97,11 +97,9 @@ public struct RedisModel {
     case "PING":
       let subscribes = clients[client]?.subscriptions.isEmpty == false
       return [(client, subscribes ? .array([.bytes(Array("pong".utf8)), .bytes([])]) : .status("PONG"))]
+    case "EVAL" where text(1).contains("ZRANGE', KEYS[1], 0"):
+      return [(client, lowest(of: text(3), upTo: Int(text(4)) ?? -1, bytes: Int(text(5)) ?? 0, for: client))]
     case "EVAL": return takeBack(from: text(4), to: text(3), for: client)
-    case "ZRANGE":
-      if clients[client]?.redirect != nil { readers[text(1), default: []].append(client) }
-      let members = (sets[text(1)] ?? []).prefix((Int(text(3)) ?? -1) + 1)
-      return [(client, .array(members.map { .bytes($0.bytes) }))]
     case "ZREM":
       let isThere = sets[text(1)]?.contains { $0.bytes == words[2] } == true
       sets[text(1)]?.removeAll { $0.bytes == words[2] }
@@ -126,6 +124,21 @@ public struct RedisModel {
   private mutating func subscribe(_ client: Client, _ channel: String) -> RedisReply {
     clients[client]?.subscriptions.insert(channel)
     return Self.push("subscribe", channel, .integer(Int64(clients[client]?.subscriptions.count ?? 0)))
+  }
+
+  /// The script that reads the lowest members, as many as are together no larger than `bytes`, and removes larger ones.
+  private mutating func lowest(of key: String, upTo last: Int, bytes: Int, for client: Client) -> RedisReply {
+    if clients[client]?.redirect != nil { readers[key, default: []].append(client) }
+    let members = (sets[key] ?? []).prefix(last + 1).map(\.bytes)
+    let removed = members.filter { $0.count > bytes }
+    sets[key]?.removeAll { removed.contains($0.bytes) }
+    if sets[key]?.isEmpty == true { sets[key] = nil }
+    var size = 0
+    let read = members.filter { $0.count <= bytes }.prefix { member in
+      size += member.count
+      return size <= bytes
+    }
+    return .array([.integer(Int64(removed.count))] + read.map { .bytes($0) })
   }
 
   /// The script that puts back what an original receiver has left.

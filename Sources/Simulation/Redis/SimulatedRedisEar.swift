@@ -25,7 +25,8 @@ final class SimulatedRedisEar {
     self.world = world
     self.listener = listener
     self.redis = redis
-    channel = RedisChannel(settings: redis.settings, job: job, seed: world.random.next())
+    channel = RedisChannel(
+      settings: redis.settings, job: job, longestMessage: 1 << 20, seed: world.random.next())
   }
 
   var nextDeadline: Instant? { channel.nextDeadline }

@@ -22,7 +22,8 @@ func fuzzRedisChannel(_ bytes: [UInt8]) throws(Finding) {
   var now = Instant(nanoseconds: 0)
   let layer: RedisLayer = choices.bool() ? .core : .pubsub
   let settings = RedisChannelSettings(server: choices.redisServer(), layer: layer, prefix: "asgi")
-  var channel = RedisChannel(settings: settings, job: choices.bool() ? choices.job() : nil, seed: choices.number())
+  var channel = RedisChannel(
+    settings: settings, job: choices.bool() ? choices.job() : nil, longestMessage: 1 << 10, seed: choices.number())
   var received: [UInt64] = []
   var last: UInt64 = 0
   func look(_ actions: [RedisChannel.Action]) throws(Finding) {
