@@ -144,3 +144,46 @@ import Testing
     #expect(passed == LineLimit.output.burst)
   }
 }
+
+/// Times from rows and frames may be anything: sums and differences stay at the limits.
+@Suite struct TimeLimitTests {
+  private static let limits: [Int64] = [.min, .min + 1, -1, 0, 1, .max - 1, .max]
+
+  @Test func sumsAndDifferencesStayAtTheLimits() {
+    for left in Self.limits {
+      for right in Self.limits {
+        let (one, other) = (Instant(nanoseconds: left), Instant(nanoseconds: right))
+        let (wall, otherWall) = (WallTime(milliseconds: left), WallTime(milliseconds: right))
+        #expect(isNear((one + .nanoseconds(right)).nanoseconds, sum(left, right)))
+        #expect(isNear((one - other).nanoseconds, difference(left, right)))
+        #expect((wall - otherWall) == .milliseconds(difference(left, right)))
+        for duration in [Duration.seconds(left), .milliseconds(right), .nanoseconds(left)] {
+          #expect((wall + duration).milliseconds >= wall.milliseconds || duration < .zero)
+          #expect((wall - duration).milliseconds <= wall.milliseconds || duration < .zero)
+          #expect((one + duration).nanoseconds >= one.nanoseconds || duration < .zero)
+          _ = (duration.wholeSeconds, duration.wholeMilliseconds)
+        }
+      }
+    }
+    #expect(Duration.seconds(Int64.max).nanoseconds == .max && Duration.seconds(Int64.min).nanoseconds == .min)
+    #expect((Duration.seconds(Int64.max) + .seconds(Int64.max)).wholeSeconds == 9_223_372_036)
+    #expect(Duration.nanoseconds(1_500_000_001).nanoseconds == 1_500_000_001)
+    #expect(Duration.nanoseconds(-1_500_000_001).nanoseconds == -1_500_000_001)
+  }
+
+  /// A duration's last second before the limits counts as the limit.
+  private func isNear(_ one: Int64, _ other: Int64) -> Bool {
+    let (difference, isBeyond) = one.subtractingReportingOverflow(other)
+    return !isBeyond && difference.magnitude <= 1_000_000_000
+  }
+
+  private func sum(_ left: Int64, _ right: Int64) -> Int64 {
+    let (sum, isBeyond) = left.addingReportingOverflow(right)
+    return isBeyond ? (right < 0 ? .min : .max) : sum
+  }
+
+  private func difference(_ left: Int64, _ right: Int64) -> Int64 {
+    let (difference, isBeyond) = left.subtractingReportingOverflow(right)
+    return isBeyond ? (right < 0 ? .max : .min) : difference
+  }
+}

@@ -193,11 +193,14 @@ struct DiskModel {
     }
   }
 
+  /// Copied as they are, which an unoptimised build does quickly.
+  private static let zeros = [UInt8](repeating: 0, count: 1 << 16)
+
   private static func resize(_ content: inout [UInt8], to size: Int) {
     if size < content.count {
       content.removeLast(content.count - size)
     } else {
-      content.append(contentsOf: repeatElement(0, count: size - content.count))
+      while content.count < size { content += zeros.prefix(size - content.count) }
     }
   }
 }

@@ -1,6 +1,7 @@
 // hordelink-power-cut: looks for a power cut after which something acknowledged is missing.
 
 import ArgumentParser
+import Glibc
 import Platform
 import PowerCut
 
@@ -25,7 +26,10 @@ struct PowerCutCommand: ParsableCommand {
     let counts = try PowerCut.run(
       states: states, programs: ProcessTable.ownFolder(), seed: seed,
       failpoint: withoutSync ? PowerCut.withoutSync : nil
-    ) { print($0) }
+    ) {
+      print($0)
+      fflush(nil)
+    }
     for finding in counts.findings { print("FOUND: \(finding)") }
     print(counts)
     if counts.lost > 0 { throw ArgumentParser.ExitCode(1) }

@@ -7,9 +7,9 @@ import Testing
 @Suite(.serialized) struct PowerCutTests {
   @Test func nothingAcknowledgedIsLost() throws {
     let counts = try PowerCut.run(
-      states: 300, statesOfRun: 150, programs: ProcessTable.ownFolder(), seed: testSeed("power cut"))
+      states: 1000, statesOfRun: 500, programs: ProcessTable.ownFolder(), seed: testSeed("power cut"))
     #expect(counts.lost == 0, "\(counts)\n\(counts.findings.joined(separator: "\n"))")
-    #expect(counts.states >= 300 && counts.acknowledged > 0)
+    #expect(counts.states >= 1000 && counts.acknowledged > 0)
   }
 
   /// The search finds what decision 0020 mends: a log that counts before it is synced.
@@ -17,7 +17,7 @@ import Testing
     let seed = testSeed("power cut, without sync")
     for run: UInt64 in 0..<4 {
       let counts = try PowerCut.run(
-        states: 150, programs: ProcessTable.ownFolder(), seed: seed &+ run, failpoint: PowerCut.withoutSync)
+        states: 300, programs: ProcessTable.ownFolder(), seed: seed &+ run, failpoint: PowerCut.withoutSync)
       if counts.findings.contains(where: { $0.contains("acknowledged and lost") }) { return }
     }
     Issue.record("no loss in four runs")
