@@ -121,7 +121,9 @@ final class SimulatedFacilitator {
       if world.chance(world.faults.refusesAuthentication) { return error("auth.not_registered") }
       connection.isAuthenticated = true
       answer(.success)
-    case .specs(let update): specs[update.minerHotkey] = Int(update.batchID)
+    case .specs(let update):
+      world.note("the facilitator hears version \(update.batchID) of \(update.minerHotkey)")
+      specs[update.minerHotkey] = Int(update.batchID)
     case .ping(let number): connection.line.down.send(.pong(number))
     case .update(let job, let status, let number):
       if let illness {

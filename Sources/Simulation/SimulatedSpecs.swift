@@ -7,12 +7,22 @@ final class SimulatedSpecsReporter {
   private var line: WorkerLine?
   private var unanswered: MachineSpecs?
   private var version = 0
+  /// The turn that is planned; an earlier one no longer counts.
+  private var planned = 0
   /// By miner: the newest that there is an acknowledgement for.
   private(set) var acknowledged: [String: Int] = [:]
 
   init(_ world: World) {
     self.world = world
-    world.after(world.latency()) { [weak self] in self?.turn() }
+    plan(after: world.latency())
+  }
+
+  /// One turn at a time: what is sent twice would be answered twice, and the second answer be taken for that of the next.
+  private func plan(after time: Int64) {
+    planned += 1
+    world.after(time) { [weak self, planned] in
+      if self?.planned == planned { self?.turn() }
+    }
   }
 
   /// Sends the next; or the last again, whose answer was lost.
@@ -44,17 +54,15 @@ final class SimulatedSpecsReporter {
 
   private func answered(_ answer: WorkerAnswer) {
     if case .stored = answer, let specs = unanswered {
+      world.note("version \(specs.batchID) of \(specs.minerHotkey) is acknowledged")
       acknowledged[specs.minerHotkey] = Int(specs.batchID)
     }
     unanswered = nil
     // Seconds, or at once.
-    world.after(world.chance(3) ? 0 : .random(in: 1...5, using: &world.random) * 1_000_000_000) {
-      [weak self] in
-      self?.turn()
-    }
+    plan(after: world.chance(3) ? 0 : .random(in: 1...5, using: &world.random) * 1_000_000_000)
   }
 
-  private func again() { world.after(1_000_000_000) { [weak self] in self?.turn() } }
+  private func again() { plan(after: 1_000_000_000) }
 }
 
 // What must be true of machine specs once the world has been calm for an hour.
