@@ -102,10 +102,14 @@ final class Loop {
   }
 
   private var timeout: Int32? {
-    if drain != nil, workers.values.contains(where: { $0.isRead && !$0.isDrained }) { return 0 }
+    let now = now
+    if let drain, workers.values.contains(where: { !$0.isDrained && ($0.isRead || drain.cuts($0, at: now)) }) {
+      return 0
+    }
+    let patience = drain.flatMap { $0.patientUntil > now ? $0.patientUntil : nil }
     let ours = Instant.earlier(core.nextDeadline, redis?.nextDeadline)
     let others = Instant.earlier(bounds.nextDeadline, acceptAgainAt)
-    return Instant.earlier(Instant.earlier(ours, others), reportDue).map {
+    return Instant.earlier(Instant.earlier(ours, others), Instant.earlier(reportDue, patience)).map {
       Int32(clamping: max(0, ($0 - now).wholeMilliseconds + 1))
     }
   }
@@ -153,7 +157,7 @@ final class Loop {
         try watch(worker)
         if let code = try takeRequests(worker) { return code }
       case .drain:
-        drain = Drain(of: listening)
+        drain = Drain(of: listening, at: now)
         for worker in workers.values { try worker.owe() }
         // Those who waited for a place have one now.
         try resumeAccepting()

@@ -9,6 +9,8 @@ extension Loop {
   private static let connectionLimit = 256
   /// The most that a worker can leave unread of its answers, in bytes: the longest of all that it may wait for at once.
   private static let unreadAnswers = 1 << 18
+  /// As much as one read of every connection may bring, in bytes: it stays with those that do not take their answers.
+  private static let readTogether = 2 << 20
   /// As many bytes of answers are sent together.
   static let answersAtOnce = 4096
   /// How long nothing is accepted after a connection could not be, unless another one closes before.
@@ -19,6 +21,11 @@ extension Loop {
 
   func acceptWorkers() throws(SystemError) -> Int32? {
     while true {
+      // Whoever has connected since the drain began waits until it is over.
+      if drain?.hasAccepted == true {
+        try stopAccepting()
+        return nil
+      }
       guard workers.count < limit else {
         guard let worker = givingWay else { break }
         let text = "a silent connection gives way to another: \(workers.count) are open"
@@ -139,16 +146,21 @@ extension Loop {
 
   private func readOnce(_ worker: Worker) throws(SystemError) -> Int32? {
     do {
-      // Where there is no room for parts of frames, whoever has none yet is to begin a small one.
-      let isShort = bounds.isFull && !bounds.holdsPart(worker.id)
       // The kernel has counted more than there is to be read.
-      if try !worker.connection.fill(atMost: isShort ? FrameConnection.smallestRead : .max) { worker.owedUntil = 0 }
+      if try !worker.connection.fill(atMost: share(of: worker)) { worker.owedUntil = 0 }
     } catch {
       return try forget(worker)
     }
     let code = try takeRequests(worker)
     if bounds.isFull, !isStarving { try balance() }
     return code
+  }
+
+  /// How much is read from it at once, in bytes.
+  private func share(of worker: Worker) -> Int {
+    guard bounds.isFull else { return max(FrameConnection.smallestRead, Self.readTogether / max(1, workers.count)) }
+    // Where there is no room for parts of frames, whoever has none yet is to begin a small one, and the foremost to end its own.
+    return bounds.holdsPart(worker.id) ? .max : FrameConnection.smallestRead
   }
 
   /// Hands over the whole frames that have been read, as long as the worker is not paused.
@@ -237,6 +249,11 @@ extension Loop {
     for worker in workers.values where worker.isRead && !worker.isDrained {
       if let code = try readOnce(worker) { return code }
     }
+    // Whoever leaves its answers unread, or waits for room for a part of a frame, withholds the exit no longer: it was promised
+    // nothing.
+    for worker in workers.values where !worker.isDrained && drain?.cuts(worker, at: now) == true {
+      if let code = try forget(worker) { return code }
+    }
     // A frame of which nothing more is owed does not become whole in time, and keeps others from being read.
     // Its worker connects again, as after any loss.
     if isStarving {
@@ -246,6 +263,7 @@ extension Loop {
     }
     guard drain?.hasAccepted == true, redisIsEmpty, workers.values.allSatisfy(\.isDrained) else { return nil }
     drain = nil
+    try resumeAccepting()
     return try handle(.drained)
   }
 }
@@ -258,9 +276,17 @@ struct Drain {
   private var left = UnixSocket.longestBacklog
   /// Everybody who had connected has been accepted.
   var hasAccepted = false
+  /// How long those are waited for that cannot be read on.
+  let patientUntil: Instant
 
-  init(of listening: Descriptor) {
+  init(of listening: Descriptor, at now: Instant) {
+    patientUntil = now + .seconds(1)
     mark = UnixSocket.path(of: listening).flatMap { path in try? UnixSocket.connect(to: path) }
+  }
+
+  /// Whether that worker cannot be read on, and it is too late to wait for it.
+  func cuts(_ worker: Worker, at now: Instant) -> Bool {
+    (worker.stuffed || worker.starved) && patientUntil <= now
   }
 
   /// Somebody was accepted. Returns whether it is the mark.

@@ -22,11 +22,11 @@ final class Worker {
   /// How much it had sent, from its first byte on, when the drain began.
   var owedUntil = 0
 
-  /// Whether every frame that it had sent before the drain began has been handed over. As long as it is paused, whole ones
-  /// may be left among what was read.
+  /// Whether every frame that it had sent before the drain began has been handed over. As long as it is paused or stuffed,
+  /// whole ones may be left among what was read.
   var isDrained: Bool {
     let read = connection.bytesRead
-    return finishedReading || read - connection.unfinishedBytes >= owedUntil || !paused && read >= owedUntil
+    return finishedReading || read - connection.unfinishedBytes >= owedUntil || !paused && !stuffed && read >= owedUntil
   }
 
   /// Has the drain read what it has sent by now.
