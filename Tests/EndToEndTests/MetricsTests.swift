@@ -102,6 +102,7 @@ extension EndToEnd {
 
     @Test func aFullRecordIsAnIllnessAndAFacilitatorThatIsAwayIsNone() throws {
       try onStageWithMetrics { settings in
+        settings.more["channel"] = "max_frame_bytes = 16_777_216"
         settings.more["outbox"] = "max_bytes = 16_777_216"
         settings.more["jobs"] = "max_open = 100"
         settings.more["stop"] = "drain_seconds = 0"

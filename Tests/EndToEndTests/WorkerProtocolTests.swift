@@ -95,7 +95,7 @@ extension EndToEnd {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()
         let long = update(
-          job.description, .string("accepted"), more: [(String(repeating: "x", count: 1 << 20), .null)])
+          job.description, .string("accepted"), more: [(String(repeating: "x", count: 1 << 19), .null)])
         let answers = try Wire.exchange(
           rehearsal.workerSocket(job), [long] + (0..<5000).map { _ in Wire.frame(.int(1)) })
         #expect(answers.count == 5001 && Set(answers.map(Wire.code)) == ["invalid", "malformed"])

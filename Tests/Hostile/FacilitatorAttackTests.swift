@@ -64,7 +64,7 @@ extension Hostile {
       try duringAttack("texts of 16 MiB") { connection in
         for _ in 0..<3 { try connection.send(frame) }
       } check: { rehearsal, _ in
-        #expect(rehearsal.log.contains("bytes from the facilitator is ignored"))
+        #expect(rehearsal.log.contains("a message from the facilitator is ignored: it has"))
       }
     }
 

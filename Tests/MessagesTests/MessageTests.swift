@@ -60,8 +60,8 @@ private let version = MessagePackValue.int(Int64(frameVersion))
   @Test func aFrameIsWhatTheProtocolSays() {
     #expect(
       SupervisorToListener.ping(5).frame(generation: Generation(300))
-        == [0, 0, 0, 7, 0x94, 4, 2, 0xcd, 1, 0x2c, 5])
-    #expect(ListenerToSupervisor.ready.frame(generation: .none) == [0, 0, 0, 4, 0x93, 4, 1, 0])
+        == [0, 0, 0, 7, 0x94, 5, 2, 0xcd, 1, 0x2c, 5])
+    #expect(ListenerToSupervisor.ready.frame(generation: .none) == [0, 0, 0, 4, 0x93, 5, 1, 0])
   }
 
   /// The wire's numbers, which a record on disk or another release relies on.
@@ -70,7 +70,7 @@ private let version = MessagePackValue.int(Int64(frameVersion))
     #expect([JobPhase.accepted, .dispatching, .ended, .closed].map(\.rawValue) == [0, 1, 2, 3])
     #expect(StopStep.allCases.map(\.rawValue) == [1, 2, 3])
     #expect([CommandKnowledge.started, .neverStarted, .unknown].map(\.rawValue) == [1, 2, 3])
-    #expect(frameVersion == 4)
+    #expect(frameVersion == 5)
   }
 
   private struct WrongFields: ForEachConversation {

@@ -49,7 +49,7 @@ final class Machine: @unchecked Sendable {
     let arguments = [
       "/bin/sh", "-c", Self.inControlGroup(name), "sh",
       "/usr/bin/systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--volatile=yes", "--directory=/",
-      "--private-network", "--boot", "--console=pipe", "--machine=\(name)",
+      "--private-network", "--system-call-filter=\(Self.landlock)", "--boot", "--console=pipe", "--machine=\(name)",
       "--overlay-ro=/usr:\(folder)/tree/usr:/usr", "--bind-ro=\(folder)/control:/run/control",
       // No network comes up on the loopback interface alone.
       "systemd.mask=systemd-networkd-wait-online.service",
@@ -105,6 +105,9 @@ final class Machine: @unchecked Sendable {
     }
     throw RehearsalError("systemd-nspawn starts nothing")
   }
+
+  /// System calls that systemd-nspawn keeps from a machine unless it is told otherwise, and that hordelink uses.
+  private static let landlock = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 
   private func waitUntilBooted() throws {
     try until("booted") {
