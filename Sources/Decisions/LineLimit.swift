@@ -58,11 +58,12 @@ public struct LineLimit: Sendable, Hashable {
   }
 
   private mutating func earn(until now: Instant) {
-    let earned = (now - countedAt).nanoseconds / interval
+    // In whole numbers: each line about an update comes by here, and durations have 128 bits.
+    let earned = now.nanoseconds.saturatingSubtract(countedAt.nanoseconds) / interval
     guard earned > 0 else { return }
     tokens = Int(min(Int64(burst), Int64(tokens).saturatingAdd(earned)))
     // What is left of a line's worth of time counts towards the next.
-    countedAt = countedAt + .nanoseconds(earned * interval)
+    countedAt = Instant(nanoseconds: countedAt.nanoseconds + earned * interval)
   }
 }
 
