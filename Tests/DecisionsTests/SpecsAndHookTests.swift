@@ -141,6 +141,19 @@ extension SpecsQueue {
     #expect(uplink.record.specs.isEmpty)
   }
 
+  @Test func whatADeadListenerSentDoesNotReplaceWhatItsSuccessorSentSince() {
+    let uplink = UplinkUnderTest()
+    uplink.listener(9, .hello(nil), generation: 1)
+    uplink.listener(10, .hello(nil), generation: 2)
+    uplink.listener(10, .specs(SequenceNumber(1), specs("a", bytes: 7)))
+    uplink.listener(9, .specs(SequenceNumber(1), specs("a", bytes: 3)))
+    #expect(stored(uplink.settle()) == [SequenceNumber(1)])
+    #expect(uplink.record.specs.map(\.specs.specs.count) == [7])
+    // Nor is one heard that says hello only then.
+    let late = uplink.listener(11, .hello(nil), generation: 1)
+    #expect(late.effects == [.dropListener(ConnectionID(11))])
+  }
+
   @Test func withoutRoomThereIsNoAnswerUntilThereIs() {
     let uplink = UplinkUnderTest()
     uplink.listener(9, .hello(nil))

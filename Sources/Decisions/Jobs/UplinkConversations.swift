@@ -61,11 +61,7 @@ extension UplinkCore {
   }
 
   private mutating func hello(_ listener: ListenerID, _ job: JobID?, _ generation: Generation, at now: Instant) {
-    guard let id = job else {
-      listeners[listener] = ListenerLink(channel: .specs)
-      actions.append(.toListener(listener, .welcome(ended: false)))
-      return
-    }
+    guard let id = job else { return helloForSpecs(listener, generation, at: now) }
     guard let job = jobs[id] else {
       greetings.append((id, listener, generation))
       actions.append(.loadJob(id))
@@ -86,6 +82,24 @@ extension UplinkCore {
     // A terminal status whose commit is under way is told when it is durable.
     let ended = job.hasTerminal && job.uncommitted.isEmpty
     actions.append(.toListener(listener, .welcome(ended: ended)))
+  }
+
+  /// Only the newest Listener of machine specs is heard: what a dead one had sent may be read behind what its successor
+  /// was sent since, and would stand as the newest of its miner.
+  private mutating func helloForSpecs(_ listener: ListenerID, _ generation: Generation, at now: Instant) {
+    guard generation >= specsGeneration else {
+      complain("a Listener of machine specs that has been replaced said hello; it is not heard", at: now)
+      drop(listener)
+      return
+    }
+    if let older = specsListener, older != listener {
+      listeners[older] = nil
+      drop(older)
+    }
+    specsListener = listener
+    specsGeneration = generation
+    listeners[listener] = ListenerLink(channel: .specs)
+    actions.append(.toListener(listener, .welcome(ended: false)))
   }
 
   /// A job that ended a while ago is remembered again, for a worker whose last acknowledgement was lost.
@@ -121,6 +135,7 @@ extension UplinkCore {
   mutating func listenerGone(_ listener: ListenerID) {
     dropped.remove(listener)
     greetings.removeAll { $0.listener == listener }
+    if specsListener == listener { specsListener = nil }
     guard case .job(let id) = listeners.removeValue(forKey: listener)?.channel else { return }
     if jobs[id]?.listener == listener { jobs[id]?.listener = nil }
   }

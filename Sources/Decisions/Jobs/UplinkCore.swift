@@ -199,6 +199,9 @@ public struct UplinkCore: Sendable {
   var jobs: [JobID: Job] = [:]
   var signatures: [[UInt8]: JobID] = [:]
   var listeners: [ListenerID: ListenerLink] = [:]
+  /// The one of machine specs that is heard, and the generation of the last one that was.
+  var specsListener: ListenerID?
+  var specsGeneration = Generation.none
   /// Those that wait for room in the record, in the order in which they came.
   var holding = Deque<ListenerID>()
   /// The same for machine specs, which have bounds of their own.
