@@ -21,25 +21,25 @@ enum Landlock {
     for name in real(path).split(separator: "/") {
       // A folder that this user cannot list has nothing that could be allowed.
       for other in (try? Files.names(in: folder + "/")) ?? [] where other != name {
-        try allow("\(folder)/\(other)", file: reads, folder: reads | moves, rules)
+        allow("\(folder)/\(other)", file: reads, folder: reads | moves, rules)
       }
       folder += "/" + name
     }
     try check("landlock_restrict_self", path) { landlock_restrict(rules.number) }
   }
 
-  private static func allow(_ path: String, file: UInt64, folder: UInt64, _ rules: Descriptor) throws(SystemError) {
+  private static func allow(_ path: String, file: UInt64, folder: UInt64, _ rules: Descriptor) {
     let number = open(path, Int32(OPEN_PATH) | O_NOFOLLOW | O_CLOEXEC)
-    // It may be gone by now, or not be for this user.
+    // It may be gone by now, not be for this user, or be of a file system that has died: then it is not allowed.
     guard number >= 0 else { return }
     let place = Descriptor(owning: number)
     var status = stat()
-    try check("fstat", path) { fstat(place.number, &status) }
+    guard fstat(place.number, &status) == 0 else { return }
     switch status.st_mode & S_IFMT {
     // What it leads to has a rule of its own.
     case S_IFLNK: return
-    case S_IFDIR: try check("landlock_add_rule", path) { landlock_allow(rules.number, folder, place.number) }
-    default: try check("landlock_add_rule", path) { landlock_allow(rules.number, file, place.number) }
+    case S_IFDIR: _ = landlock_allow(rules.number, folder, place.number)
+    default: _ = landlock_allow(rules.number, file, place.number)
     }
   }
 
