@@ -229,8 +229,15 @@ final class Loop {
       return try handle(.uplinkConnected)
     } catch {
       // Its backlog is full or its socket is being made: tried again shortly.
-      return try handle(.uplinkLost)
+      return try uplinkIsLost()
     }
+  }
+
+  private func uplinkIsLost() throws(SystemError) -> Int32? {
+    // It answers no question any more.
+    let outputs = try redis?.resolved([], problem: "Uplink, which looks for it, is away", at: now)
+    if let code = try take(outputs ?? []) { return code }
+    return try handle(.uplinkLost)
   }
 
   private func send(_ message: ListenerToUplink) throws(SystemError) {
@@ -323,7 +330,7 @@ final class Loop {
       return ExitCode.software
     }
     uplink = nil
-    return try handle(.uplinkLost)
+    return try uplinkIsLost()
   }
 
   // MARK: Redis

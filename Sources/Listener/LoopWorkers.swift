@@ -286,7 +286,7 @@ struct Drain {
 
   /// Whether that worker cannot be read on, and it is too late to wait for it.
   func cuts(_ worker: Worker, at now: Instant) -> Bool {
-    (worker.stuffed || worker.starved) && patientUntil <= now
+    (worker.stuffed || worker.starved && !worker.paused) && patientUntil <= now
   }
 
   /// Somebody was accepted. Returns whether it is the mark.

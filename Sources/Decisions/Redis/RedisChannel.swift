@@ -128,7 +128,7 @@ public struct RedisChannel: Sendable {
     case .settled(let number): settled(number, at: now)
     case .paused(let isPaused):
       data.isPaused = isPaused
-      if !isPaused { data.heard(at: now) }
+      if !isPaused { data.resumed(at: now) }
     case .drain: drain(at: now)
     case .end: end(at: now)
     case .timeReached: break

@@ -78,6 +78,12 @@ struct RedisLink<Expected: Sendable>: Sendable {
   /// Something came that nobody asked for.
   mutating func heard(at now: Instant) { heardAt = now }
 
+  /// It is read again. What is awaited may lie unread since long before.
+  mutating func resumed(at now: Instant) {
+    heardAt = now
+    if waitsSince != nil { waitsSince = now }
+  }
+
   /// It has done what it was made for.
   mutating func settled() { backoff.reset() }
 
