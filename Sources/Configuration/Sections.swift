@@ -1,6 +1,8 @@
 // How each section is read. The limits stand here and in the docstrings of Configuration; they are wide
 // enough for any machine we know of and keep sums of them far from overflow.
 
+import Messages
+
 extension Configuration.Facilitator {
   init?(_ section: Section, environment: [String: String]) {
     var section = section
@@ -94,7 +96,7 @@ extension Configuration.Channel {
     redisURL = section.parsed("redis_url") { (text) throws(InvalidText) in try RedisURL(text) }
     redisLayer = section.choice("redis_layer", default: .pubsub) ?? .pubsub
     redisPrefix = section.parsed("redis_prefix", nonEmpty) ?? "asgi"
-    maxFrameBytes = section.integer("max_frame_bytes", in: 1024...67_108_864, default: 1_048_576)
+    maxFrameBytes = section.integer("max_frame_bytes", in: 1024...Limits.largestFrameBytes, default: 1_048_576)
     if kind == .redis, !section.has("redis_url") {
       section.report(
         "redis_url", "is missing: channel.kind = \"redis\" needs it, as in \"redis://HOST:6379/0\"")

@@ -6,6 +6,8 @@ public enum Limits {
   public static let controlFrameBytes = facilitatorFrameBytes + 65_536
   /// The largest order to a task dispatcher, in bytes: the largest job request, or several small arguments, and the rest.
   public static let taskOrderBytes = 2 * facilitatorFrameBytes
+  /// The highest that max_frame_bytes may be, in bytes.
+  public static let largestFrameBytes = 64 << 20
   /// The largest frame of a Listener that has not said hello, in bytes.
   public static let helloBytes = 1024
   /// What a frame between a Listener and Uplink may have beyond a worker's frame, in bytes.

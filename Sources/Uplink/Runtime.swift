@@ -289,7 +289,7 @@ final class Runtime {
     case .connect(let connection):
       let opened = FacilitatorConnection(
         to: address, loop: loop, textLimit: settings.maxRequestBytes,
-        unreadLimit: Outbox.bytesInFlightLimit + 2 * settings.maxFrameBytes + Self.unreadBeside
+        unreadLimit: Outbox.bytesInFlightLimit + 2 * Limits.largestFrameBytes + Self.unreadBeside
       ) { [self] in reception.take($0, connection) }
       facilitator = opened
       reception.connection = opened
@@ -322,7 +322,8 @@ final class Runtime {
   /// it has sent.
   private static let unreadBySupervisor = 2 * Limits.controlFrameBytes
   private static let unreadByListener = 1 << 20
-  /// What may wait for the facilitator to read it besides updates and specs, in bytes.
+  /// What may wait for the facilitator to read it besides updates and specs, in bytes. Those are bounded where they are sent; what
+  /// is on record may be larger than the settings allow now.
   private static let unreadBeside = 1 << 20
   /// More than the part of a result that is asked for.
   private static let longestReply = 1 << 20
