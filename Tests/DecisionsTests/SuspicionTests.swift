@@ -43,6 +43,18 @@ import Testing
     #expect(outbox.takeJudged().isEmpty && outbox.count == 1)
   }
 
+  /// A message that is not in the record may be what ends the connection.
+  @Test func aSuspectIsSentBesideNothing() {
+    var outbox = probing()
+    outbox.connectionLost(.lost, at: at(0))
+    outbox.connected(at: at(0))
+    outbox.sentEphemeral(job(9), at: at(0))
+    #expect(next(&outbox, at: at(0)).isEmpty)
+    _ = outbox.answered(.success, at: at(0))
+    #expect(next(&outbox, at: at(0)) == [1])
+    #expect(!outbox.hasRoomForEphemeral)
+  }
+
   /// The connection ends at it alone, and on the next others are taken, three times over.
   @Test func aSuspectThatOthersSpeakAgainstIsGivenUpOn() {
     var outbox = probing()

@@ -71,5 +71,7 @@ extension UplinkCore {
     guard backlog.isEnding, outbox.storedInFlight == 0 else { return }
     outbox.forget()
     backlog = Backlog()
+    // What is read again may have been sent: its answer may be lost.
+    firstOfOurs = nextUpdate
   }
 }

@@ -404,7 +404,7 @@ public struct UplinkCore: Sendable {
       session.nextDeadline(oldestSent: outbox.oldestSentAt, allowance: outbox.allowance), earliestDeadline, drainUntil,
       remembered.first?.until, cheats.nextDeadline, updateHooks.nextDeadline, expireAt, checkDiskAt,
     ]
-    if session.isReady { deadlines.append(outbox.nextDeadline) }
+    if session.isReady, !backlog.isEnding { deadlines.append(outbox.nextDeadline) }
     if looksForResults { deadlines.append(results?.nextDeadline) }
     return deadlines.compactMap(\.self).min()
   }

@@ -221,7 +221,7 @@ public struct Outbox: Sendable {
     guard sent.count < window, bytesInFlight < Self.bytesInFlightLimit else { return nil }
     if isExclusive {
       // What happens next must tell on suspects alone.
-      guard isProbing ? storedInFlight < trust : mayProbe && storedInFlight == 0, let suspect = suspects.popFirst()
+      guard isProbing ? storedInFlight < trust : mayProbe && sent.isEmpty, let suspect = suspects.popFirst()
       else { return nil }
       isProbing = true
       return send(suspect, at: now)
@@ -301,6 +301,7 @@ public struct Outbox: Sendable {
     if isProbing {
       if isTaken { trust = min(2 * trust, window) }
       isProbing = storedInFlight > 0
+      if !isProbing, suspects.isEmpty { trust = 1 }
     }
     if let error, !isTaken { return refused(first.job, error, isUnderstood: isAttributed, at: now) }
     guard let entry = removeFirst(of: first.job) else { return .disagreement("the answered update is not there") }
