@@ -91,12 +91,19 @@ final class HostileFacilitator: Sendable {
     let message = try? JSONValue.parse(text, limits: JSONLimits(bytes: 64 << 20))
     switch message?["message_type"]?.stringValue {
     case "V0JobStatusUpdate":
-      if let job = (message?["uuid"]?.stringValue).flatMap({ JobID($0) }),
-        let status = message?["status"]?.stringValue
-      {
-        state.withLock { $0.accepted[job, default: []].append(JobStatus(name: status)) }
+      guard let job = (message?["uuid"]?.stringValue).flatMap({ JobID($0) }),
+        let status = (message?["status"]?.stringValue).map({ JobStatus(name: $0) })
+      else { return nil }
+      // Like the real one it keeps one row for a job and a status: after a lost connection an update comes again.
+      let isNew = state.withLock { state in
+        guard state.accepted[job]?.contains(status) != true else { return false }
+        state.accepted[job, default: []].append(status)
+        return true
       }
-      return Array(#"{"status":"success","errors":[]}"#.utf8)
+      return Array(
+        (isNew
+          ? #"{"status":"success","errors":[]}"#
+          : #"{"status":"error","errors":[{"msg":"there already","type":"job.integrity_error"}]}"#).utf8)
     default: return nil
     }
   }
