@@ -85,6 +85,8 @@ public struct UplinkCore: Sendable {
     case update(ListenerID, SequenceNumber, OutboxEntry)
     /// The update was in the record, or on its way there, already.
     case alreadyStored(ListenerID, SequenceNumber)
+    /// The terminal status that this came behind is durable.
+    case refusedUpdate(ListenerID, SequenceNumber)
     case exit(JobID, ListenerID, OutboxEntry?)
     case ownTerminal(OutboxEntry)
     case closed(JobID)

@@ -162,8 +162,12 @@ extension UplinkCore {
       return
     }
     guard !job.hasTerminal else {
-      let text = "the job has its terminal status; nothing can follow it"
-      actions.append(.toListener(listener, .refused(number, .jobClosed, text)))
+      // As long as the terminal status is not durable, a successor may have the job open.
+      if job.uncommitted.isEmpty {
+        refuseUpdate(listener, number)
+      } else {
+        commit([], then: .refusedUpdate(listener, number))
+      }
       return
     }
     let entry = OutboxEntry(
@@ -174,6 +178,11 @@ extension UplinkCore {
     }
     nextUpdate = nextUpdate.next
     commit(record(entry, at: now), then: .update(listener, number, entry))
+  }
+
+  private mutating func refuseUpdate(_ listener: ListenerID, _ number: SequenceNumber) {
+    let text = "the job has its terminal status; nothing can follow it"
+    actions.append(.toListener(listener, .refused(number, .jobClosed, text)))
   }
 
   /// The operations that put an update into the record, and the job's state with it.
@@ -290,6 +299,8 @@ extension UplinkCore {
     case .hookTaken(let run): hookTaken(run, at: now.boot)
     case .alreadyStored(let listener, let number), .specs(let listener, let number):
       if listeners[listener] != nil { actions.append(.toListener(listener, .stored(number))) }
+    case .refusedUpdate(let listener, let number):
+      if listeners[listener] != nil { refuseUpdate(listener, number) }
     case .exit(let id, let listener, let entry):
       if let entry {
         became(durable: entry, at: now.boot)
