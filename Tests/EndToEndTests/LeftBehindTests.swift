@@ -28,7 +28,7 @@ extension EndToEnd {
     @Test func nobodyElseIsEndedForALock() throws {
       try onStage(started: false) { rehearsal in
         try Files.makeDirectory(rehearsal.stateDirectory, mode: 0o700)
-        let words = ["/usr/bin/flock", rehearsal.stateDirectory + "/uplink.lock", "/bin/sleep", "600"]
+        let words = ["/usr/bin/flock", "--no-fork", rehearsal.stateDirectory + "/uplink.lock", "/bin/sleep", "600"]
         let request = SpawnRequest(executable: words[0], arguments: words, environment: [])
         let stranger = try RunningProcess(pid: try request.spawn())
         defer {
