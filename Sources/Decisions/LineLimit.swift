@@ -8,7 +8,7 @@ public struct LineLimit: Sendable, Hashable {
   public static let updates = (burst: 200, perSecond: 200)
   /// Of what one job, or one other peer, is told off for: enough to see what is wrong with it.
   public static let complaints = (burst: 50, perSecond: 1)
-  /// What is passed on for a Listener, which keeps to `complaints` itself.
+  /// Lines passed on for a Listener, which keeps to `complaints` itself.
   static let relayed = (burst: 200, perSecond: 5)
   /// About attempts that failed: an outage tries every update again and again.
   public static let trouble = (burst: 100, perSecond: 5)
@@ -62,7 +62,7 @@ public struct LineLimit: Sendable, Hashable {
     let earned = now.nanoseconds.saturatingSubtract(countedAt.nanoseconds) / interval
     guard earned > 0 else { return }
     tokens = Int(min(Int64(burst), Int64(tokens).saturatingAdd(earned)))
-    // What is left of a line's worth of time counts towards the next.
+    // The rest of a line's worth of time counts towards the next.
     countedAt = Instant(nanoseconds: countedAt.nanoseconds + earned * interval)
   }
 }

@@ -1,7 +1,7 @@
 import DequeModule
 import Messages
 
-/// What the facilitator has sent and nobody has looked at yet, in its order. Whoever fills it stops reading from the
+/// Messages from the facilitator that nobody has looked at yet, in their order. Whoever fills it stops reading from the
 /// facilitator while it is full; what one read brings comes on top.
 public struct Intake<Item: Sendable>: Sendable {
   private var waiting = Deque<(item: Item, bytes: Int)>()
@@ -22,7 +22,7 @@ public struct Intake<Item: Sendable>: Sendable {
     if waiting.count >= IntakeBounds.items || bytes >= IntakeBounds.bytes { isFull = true }
   }
 
-  /// What has waited longest; nil when nothing waits.
+  /// The message that has waited longest; nil when none waits.
   public mutating func next() -> Item? {
     guard let first = waiting.popFirst() else { return nil }
     bytes -= first.bytes
@@ -33,7 +33,7 @@ public struct Intake<Item: Sendable>: Sendable {
 
 /// How much of what the facilitator sends is held between its socket and the record. Source: decision 0018.
 public enum IntakeBounds {
-  /// What may wait to be looked at before reading pauses.
+  /// Messages that may wait to be looked at before reading pauses.
   static let items = 256
   static let bytes = 512 << 10
   /// The socket's own buffer. An answer waits behind everything that was sent before it.

@@ -19,7 +19,7 @@ struct Backlog: Sendable {
   var isEnding = false
 }
 
-// What waits in the record.
+// Updates that wait in the record.
 extension UplinkCore {
   /// How long what has failed stays in memory when there is more in the record, and how long until what was put out of
   /// it is read again: nothing that fails keeps out what is behind it, and nothing is tried all the time.
@@ -44,7 +44,7 @@ extension UplinkCore {
       if entry.id < firstOfOurs { entry.outcomeUnknown = true }
       outbox.enqueue(entry)
     }
-    // What was passed over is behind us too.
+    // Updates that were passed over are behind us too.
     if backlog.hasGaps, !more { backlog.readUpTo = max(backlog.readUpTo, backlog.askedUpTo) }
     loadMore(at: now)
   }
@@ -71,7 +71,7 @@ extension UplinkCore {
     guard backlog.isEnding, outbox.storedInFlight == 0 else { return }
     outbox.forget()
     backlog = Backlog()
-    // What is read again may have been sent: its answer may be lost.
+    // Updates that are read again may have been sent: an answer may be lost.
     firstOfOurs = nextUpdate
   }
 }

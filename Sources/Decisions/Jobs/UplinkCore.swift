@@ -236,7 +236,7 @@ public struct UplinkCore: Sendable {
   var figures: Figures
   /// Lines about single updates.
   var updateLines: LineLimit
-  /// What Listeners are told off for.
+  /// Complaints about Listeners.
   var listenerLines: LineLimits<JobID?>
   /// About runs of hooks that have failed.
   var hookLines: LineLimits<Hook>

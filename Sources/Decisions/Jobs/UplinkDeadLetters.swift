@@ -11,7 +11,7 @@ public struct DeadLetterRequest: Sendable, Hashable {
 
 /// A dead letter as the record has it.
 public struct FoundDeadLetter: Sendable, Hashable {
-  /// What has become of its job's terminal status, behind which nothing may go: a job's newest status is its current one
+  /// The state of its job's terminal status, behind which nothing may go: a job's newest status is its current one
   /// at the facilitator.
   public enum Terminal: Sendable, Hashable {
     /// There is none yet but itself, or the facilitator has refused it for good.

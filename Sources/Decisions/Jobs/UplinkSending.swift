@@ -139,7 +139,7 @@ extension UplinkCore {
     tried(entry, "\(entry.status.name) is tried again behind the others: \(what)", what, at: now)
   }
 
-  /// What failed attempts have come to.
+  /// Carries out the outbox's judgement of failed attempts.
   private mutating func judge(at now: Moment) {
     var counted: [StoreOperation] = []
     for judgement in outbox.takeJudged() {

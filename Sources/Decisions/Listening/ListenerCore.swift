@@ -92,7 +92,7 @@ public struct ListenerCore: Sendable {
   public static let pendingPerConnection = 64
   /// Unstored bytes over all connections before none is read any further: one of the largest frames.
   private let pendingBytesLimit: Int
-  /// What answers that are still to be given may take over all connections before none is read any further, in bytes.
+  /// Bytes of answers still to be given, over all connections, before none is read any further.
   private static let slotBytesLimit = 1 << 19
   private static let reconnectDelay = Duration.milliseconds(50)
   /// How long a connection must have lived for its loss to be Uplink's end.
