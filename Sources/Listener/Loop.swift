@@ -157,7 +157,7 @@ final class Loop {
         try watch(worker)
         if let code = try takeRequests(worker) { return code }
       case .drain:
-        drain = Drain(of: listening, at: now)
+        drain = Drain(of: listening, after: drain, at: now)
         for worker in workers.values { try worker.owe() }
         // Those who waited for a place have one now.
         try resumeAccepting()

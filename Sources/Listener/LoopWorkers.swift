@@ -272,6 +272,8 @@ extension Loop {
 struct Drain {
   /// A connection of our own, behind those that wait to be accepted.
   private let mark: Descriptor?
+  /// How many connections of our own are still to be accepted: an older drain that this one takes the place of had one too.
+  private var marks: Int
   /// How many are accepted where there is no such connection: as many as can have waited.
   private var left = UnixSocket.longestBacklog
   /// Everybody who had connected has been accepted.
@@ -279,9 +281,11 @@ struct Drain {
   /// How long those are waited for that cannot be read on.
   let patientUntil: Instant
 
-  init(of listening: Descriptor, at now: Instant) {
+  /// - Parameter older: one that is not over yet, and begins anew with this.
+  init(of listening: Descriptor, after older: Drain?, at now: Instant) {
     patientUntil = now + .seconds(1)
     mark = UnixSocket.path(of: listening).flatMap { path in try? UnixSocket.connect(to: path) }
+    marks = (older?.marks ?? 0) + (mark == nil ? 0 : 1)
   }
 
   /// Whether that worker cannot be read on, and it is too late to wait for it.
@@ -291,9 +295,10 @@ struct Drain {
 
   /// Somebody was accepted. Returns whether it is the mark.
   mutating func accepted(_ peer: PeerCredentials) -> Bool {
-    let isMark = mark != nil && peer.pid == UnixSocket.ownPID
+    let isMark = marks > 0 && peer.pid == UnixSocket.ownPID
     left -= 1
-    if isMark || left <= 0 { hasAccepted = true }
+    if isMark { marks -= 1 }
+    if isMark && marks == 0 && mark != nil || left <= 0 { hasAccepted = true }
     return isMark
   }
 }

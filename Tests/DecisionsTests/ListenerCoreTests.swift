@@ -433,6 +433,24 @@ private func stored(_ number: UInt64) -> UplinkToListener { .stored(SequenceNumb
     #expect(listener.uplink(.exitStored) == [.exit(0)])
   }
 
+  /// What the stop's drain read had been sent before the stop; the command sent more before it ended.
+  @Test func anExitThatComesWhileAStopDrainsHasADrainOfItsOwn() {
+    var listener = ListenerUnderTest.welcomed()
+    #expect(listener.does(.fromSupervisor(.stop)) == [.drain])
+    #expect(listener.does(.fromSupervisor(.commandExited(exit))) == [.drain])
+    #expect(listener.sends(.completed, id: 1) == [update(1, .completed)])
+    #expect(listener.does(.drained) == [.toUplink(.commandExited(exit))])
+    #expect(listener.uplink(stored(1)) == [answer(.stored, id: 1)])
+    #expect(listener.uplink(.exitStored) == [.exit(0)])
+  }
+
+  @Test func aStopThatComesWhileAnExitDrainsHoldsItUpNoLonger() {
+    var listener = ListenerUnderTest.welcomed()
+    #expect(listener.does(.fromSupervisor(.commandExited(exit))) == [.drain])
+    #expect(listener.does(.fromSupervisor(.stop)).isEmpty)
+    #expect(listener.does(.drained) == [.toUplink(.commandExited(exit))])
+  }
+
   // MARK: Everything at once
 
   /// Whatever happens in whatever order: an answer only for what Uplink settled, in order, once; what is not

@@ -23,6 +23,8 @@ import Testing
     /// Connections that are open.
     private(set) var open: [RedisChannel.Link: RedisModel.Client] = [:]
     private var replies: [RedisModel.Sent] = []
+    /// The server's answers stay on their way.
+    var isSlow = false
 
     init(_ layer: RedisLayer, password: String? = nil) {
       let server = RedisServer(place: .address("::1", port: 6379), password: password, database: 2)
@@ -43,11 +45,14 @@ import Testing
 
     /// The server's answers arrive, each before the next event.
     private mutating func settle() {
-      while !replies.isEmpty {
-        let (client, reply) = replies.removeFirst()
-        guard let link = open.first(where: { $0.value == client })?.key else { continue }
-        carryOut(channel.handle(.reply(link, reply), at: now))
-      }
+      while !isSlow, !replies.isEmpty { takeReply() }
+    }
+
+    /// The answer that has been on its way for longest arrives.
+    mutating func takeReply() {
+      let (client, reply) = replies.removeFirst()
+      guard let link = open.first(where: { $0.value == client })?.key else { return }
+      carryOut(channel.handle(.reply(link, reply), at: now))
     }
 
     private mutating func carryOut(_ actions: [RedisChannel.Action]) {
@@ -320,6 +325,23 @@ import Testing
   }
 
   // MARK: Both
+
+  /// What came between two drains is read before the newer one is over.
+  @Test(arguments: RedisLayer.allCases) func aDrainThatBeginsAnewIsNotOverWithTheOlderOne(_ layer: RedisLayer) {
+    var pair = Pair(layer)
+    pair.start()
+    pair.isSlow = true
+    pair.does(.drain)
+    if layer == .core { pair.add("late", at: 1) } else { pair.publish("late") }
+    pair.does(.drain)
+    pair.takeReply()
+    #expect(!pair.isDrained)
+    pair.isSlow = false
+    pair.does(.timeReached)
+    #expect(pair.texts == ["late"])
+    pair.settleAll()
+    #expect(pair.isDrained)
+  }
 
   @Test(arguments: RedisLayer.allCases)
   func nothingIsLeftAtTheEnd(layer: RedisLayer) {

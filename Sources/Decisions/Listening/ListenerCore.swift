@@ -60,7 +60,7 @@ public struct ListenerCore: Sendable {
     case workerAtEnd(ConnectionID)
     /// It is gone.
     case workerClosed(ConnectionID)
-    /// After `drain`: the backlog is empty and every connection has been read until nothing was left.
+    /// After the newest `drain`: everything that had been sent by then has been read.
     case drained
     /// From here on nothing is missed that is sent through Redis, whose connection is then a worker's like others.
     case channelReady
@@ -77,7 +77,8 @@ public struct ListenerCore: Sendable {
     case close(ConnectionID)
     case pauseReading(ConnectionID)
     case resumeReading(ConnectionID)
-    /// Read everything that has been sent so far, and say `drained`.
+    /// Read everything that has been sent so far, and say `drained`. One that comes before that begins anew: what has been
+    /// sent up to the newer one is read, and `drained` is said once.
     case drain
     /// Leave nothing behind in Redis, and say `channelEnded`.
     case endChannel
@@ -264,16 +265,17 @@ public struct ListenerCore: Sendable {
     case .commandExited(let exit):
       guard exitFact == nil else { return }
       exitFact = exit
+      // A stop's drain reads what had been sent before the stop, and the command has ended since.
       startDraining()
     case .stop:
       guard stopping == .no else { return }
       stopping = .draining
-      startDraining()
+      // A later start would hold up an exit that is to be told within a second.
+      if !draining { startDraining() }
     }
   }
 
   private mutating func startDraining() {
-    guard !draining else { return }
     draining = true
     actions.append(.drain)
   }

@@ -24,7 +24,7 @@ public struct RedisChannel: Sendable {
     case settled(UInt64)
     /// The Listener has more than it may hold, or has room again.
     case paused(Bool)
-    /// Read what has been sent so far, and say `drained`.
+    /// Read what has been sent so far, and say `drained`. One that comes before that begins anew, and `drained` is said once.
     case drain
     /// The job is over: leave nothing behind, and say `ended`.
     case end
@@ -48,12 +48,14 @@ public struct RedisChannel: Sendable {
   private enum Expected: Sendable {
     case subscribed
     case unsubscribed
-    case drainPong
+    /// Of the drain of that number.
+    case drainPong(Int)
     case clientID
     /// By the bell of that number.
     case tracking(Int64)
     case takenBack
-    case messages(forDrain: Bool)
+    /// Asked for in the drain of that number.
+    case messages(drain: Int?)
     case removed
     case deleted
   }
@@ -91,6 +93,8 @@ public struct RedisChannel: Sendable {
   private var mayTrack = true
   private var readAt: Instant?
   private var draining = false
+  /// How many have begun.
+  private var drains = 0
   private var endBy: Instant?
   private var hasEnded = false
   private var lastFailure: String?
@@ -260,7 +264,7 @@ public struct RedisChannel: Sendable {
       isTracked = true
       // What came before it was tracked.
       read(at: now)
-    case .messages(let forDrain):
+    case .messages(let drain):
       let elements = reply.elements ?? []
       let removed = elements.first?.integer ?? 0
       if removed > 0 {
@@ -269,7 +273,7 @@ public struct RedisChannel: Sendable {
         hasChanged = true
       }
       // What lies behind those that were removed has not been looked at.
-      messages(Array(elements.dropFirst()), forDrain: forDrain && removed == 0, at: now)
+      messages(Array(elements.dropFirst()), drain: removed == 0 ? drain : nil, at: now)
     case .deleted: finish()
     }
   }
@@ -313,7 +317,7 @@ public struct RedisChannel: Sendable {
       becameReady()
     case ("pong", .data):
       let (expected, _) = data.replied(at: now)
-      if case .drainPong = expected { drained() }
+      if case .drainPong(drains) = expected, draining { drained() }
     case ("unsubscribe", .data):
       _ = data.replied(at: now)
       finish()
@@ -374,10 +378,10 @@ public struct RedisChannel: Sendable {
     send(
       RedisCommand("EVAL", Self.lowest, "1").with(key).with(Array("\(Self.batch - 1)".utf8))
         .with(Array("\(longestMessage + Self.saltBytes)".utf8)),
-      .messages(forDrain: draining), at: now)
+      .messages(drain: draining ? drains : nil), at: now)
   }
 
-  private mutating func messages(_ members: [RedisReply], forDrain: Bool, at now: Instant) {
+  private mutating func messages(_ members: [RedisReply], drain: Int?, at now: Instant) {
     isReading = false
     becameReady()
     for member in members.compactMap(\.bytes) {
@@ -392,7 +396,7 @@ public struct RedisChannel: Sendable {
       actions.append(.received(number, Array(member.dropFirst(Self.saltBytes))))
     }
     if members.isEmpty {
-      if draining, forDrain { drained() }
+      if draining, drain == drains { drained() }
       if draining || hasChanged { read(at: now) } else { scheduleRead(at: now) }
     } else if unsettled.isEmpty {
       read(at: now)
@@ -419,10 +423,11 @@ public struct RedisChannel: Sendable {
 
   private mutating func drain(at now: Instant) {
     draining = true
+    drains += 1
     if isCore {
       read(at: now)
     } else if data.isUp {
-      send(RedisCommand("PING"), .drainPong, at: now)
+      send(RedisCommand("PING"), .drainPong(drains), at: now)
     } else {
       drained()
     }
