@@ -25,7 +25,7 @@ extension ProcessTable {
       let session = pid_t(fields[3]), let start = UInt64(fields[19])
     else { return nil }
     return ProcessSight(
-      pid: pid, parent: parent, session: session, startTime: start, hasEnded: fields[0] == "Z" || fields[0] == "X")
+      pid: pid, parent: parent, session: session, startTime: start, hasEnded: hasEnded(fields))
   }
 
   /// The children of a process, those that wait to be reaped among them. Where the kernel does not list them
@@ -50,8 +50,15 @@ extension ProcessTable {
   public static var all: [pid_t] { ((try? Files.names(in: "/proc")) ?? []).compactMap { pid_t($0) } }
 
   /// What a process was given for a variable when it was started; nil when it was not, or cannot be looked into.
+  ///
+  /// This reads the memory of that process. It waits while the process changes its address space in an uninterruptible sleep,
+  /// and for the file system of a file that the process has mapped there: nothing for a loop.
   public static func variable(_ name: String, of pid: pid_t) -> String? {
-    guard let environment = try? Files.read("/proc/\(pid)/environ", limit: 1 << 22) else { return nil }
+    var environment = (try? Files.read("/proc/\(pid)/environ", limit: 1 << 22)) ?? []
+    // A first thread that has ended shows nothing any more; the others have the same memory.
+    if environment.isEmpty, let other = try? Files.names(in: "/proc/\(pid)/task").first(where: { $0 != "\(pid)" }) {
+      environment = (try? Files.read("/proc/\(pid)/task/\(other)/environ", limit: 1 << 22)) ?? []
+    }
     let start = Array("\(name)=".utf8)
     return environment.split(separator: 0).first { $0.starts(with: start) }
       .map { String(decoding: $0.dropFirst(start.count), as: UTF8.self) }

@@ -12,8 +12,18 @@ public enum ProcessTable {
 
   /// Whether a process still runs: one that waits to be reaped does not.
   public static func isRunning(_ pid: pid_t) -> Bool {
-    guard let state = statFields(of: pid)?.first else { return false }
-    return state != "Z" && state != "X"
+    guard let fields = statFields(of: pid) else { return false }
+    return !hasEnded(fields)
+  }
+
+  /// Whether it waits to be reaped, by its fields from the third one on. A process whose first thread has ended while others
+  /// run is shown as a zombie too, and counts them (field 20).
+  static func hasEnded(_ fields: [String]) -> Bool {
+    switch fields.first {
+    case "X": true
+    case "Z": fields.count <= 17 || (Int(fields[17]) ?? 0) <= 1
+    default: false
+    }
   }
 
   /// The name of a process's program, cut to 15 characters (proc(5), /proc/PID/comm).

@@ -165,6 +165,29 @@ extension Files {
     #expect(ProcessTable.startTime(of: pid) == nil)
   }
 
+  /// As after pthread_exit(3) in main: the kernel shows such a process as a zombie.
+  @Test func aProcessWhoseFirstThreadHasEndedRuns() throws {
+    let script = """
+      import ctypes, platform, threading, time
+      threading.Thread(target=time.sleep, args=(60,)).start()
+      ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)
+      """
+    let words = ["/usr/bin/env", "python3", "-c", script]
+    let environment = ["PATH=\(ProcessTable.environment["PATH"] ?? "")", "NAME=value"]
+    let pid = try SpawnRequest(executable: words[0], arguments: words, environment: environment).spawn()
+    let deadline = Clock.bootNanoseconds + 20_000_000_000
+    while ProcessTable.statFields(of: pid)?.first != "Z", Clock.bootNanoseconds < deadline { usleep(1000) }
+    #expect(ProcessTable.statFields(of: pid)?.first == "Z")
+    #expect(ProcessTable.isRunning(pid) && ProcessTable.sight(pid)?.hasEnded == false)
+    #expect(ProcessTable.variable("NAME", of: pid) == "value")
+    let start = try #require(ProcessTable.startTime(of: pid))
+    #expect(ProcessTable.end(pid, startedAt: start))
+    let pidfd = try ProcessTable.watch(pid)
+    #expect(try Waiting.readable([pidfd], milliseconds: 20_000) == [true])
+    #expect(!ProcessTable.isRunning(pid) && ProcessTable.sight(pid)?.hasEnded == true)
+    #expect(try reap(pid) == .signal(SIGKILL))
+  }
+
   @Test func theEnvironmentAndTheFolderAreOurs() throws {
     setenv("HORDELINK_TEST_VALUE", "a=b=", 1)
     defer { unsetenv("HORDELINK_TEST_VALUE") }
