@@ -33,14 +33,9 @@ enum Landlock {
     // It may be gone by now, not be for this user, or be of a file system that has died: then it is not allowed.
     guard number >= 0 else { return }
     let place = Descriptor(owning: number)
-    var status = stat()
-    guard fstat(place.number, &status) == 0 else { return }
-    switch status.st_mode & S_IFMT {
-    // What it leads to has a rule of its own.
-    case S_IFLNK: return
-    case S_IFDIR: _ = landlock_allow(rules.number, folder, place.number)
-    default: _ = landlock_allow(rules.number, file, place.number)
-    }
+    // A folder's rights are refused for a file (EINVAL). Asking what it is (fstat(2)) would wait for its file system, and one in
+    // the network may be dead. A symbolic link's rule allows nothing: what it leads to has its own.
+    if landlock_allow(rules.number, folder, place.number) != 0 { _ = landlock_allow(rules.number, file, place.number) }
   }
 
   /// The path without symbolic links; as it is where there is no such file yet.

@@ -42,6 +42,30 @@ import Testing
     #expect(try Files.read(secret, limit: 100) == Array("secret".utf8))
   }
 
+  /// As a mount of a server in the network that is gone: everything that asks for it waits.
+  @Test(.enabled(if: geteuid() == 0 && access("/dev/fuse", F_OK) == 0, "mounts a file system"))
+  func aDeadFileSystemIsNotWaitedFor() throws {
+    let directory = try TemporaryDirectory()
+    let secret = directory.file("secret")
+    try Files.write(secret, "secret")
+    let dead = directory.file("dead")
+    try Files.makeDirectory(dead, mode: 0o700)
+    var server: Descriptor? = Descriptor(owning: open("/dev/fuse", O_RDWR | O_CLOEXEC))
+    let options = "fd=\(server?.number ?? -1),rootmode=40000,user_id=0,group_id=0"
+    try check("mount", dead) { mount("dead", dead, "fuse", 0, options) }
+    defer { umount2(dead, Int32(MNT_DETACH)) }
+    let (reading, writing) = try Files.pipe()
+    try BackgroundThread.start {
+      let output = (try? shell("cat \(secret) 2>/dev/null; echo .") { $0.hiddenFile = secret }) ?? ""
+      _ = write(writing.number, output, output.utf8.count)
+    }
+    #expect(try Waiting.readable([reading], milliseconds: 10_000) == [true])
+    // Whoever still waits gets an error.
+    server = nil
+    #expect(try Waiting.readable([reading], milliseconds: 10_000) == [true])
+    #expect(try reading.read(upTo: 100) == Array(".\n".utf8))
+  }
+
   @Test func aFileThatComesLaterIsHiddenToo() throws {
     let directory = try TemporaryDirectory()
     let secret = directory.file("secret")
