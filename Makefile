@@ -128,14 +128,16 @@ format:
 	$(SWIFT) format format --in-place --recursive Package.swift Benchmarks Sources Tests
 
 # Puts the programs in one folder, where they find each other, and links those that people start to bin.
-# Built beforehand as whoever has the toolchain, so that root needs none.
+# Built beforehand as whoever has the toolchain, so that root needs none. A process whose user cannot read its program is closed to
+# others of that user from its first instruction on (execve(2)); hordelinkctl has nothing to hide.
 install:
 	@test -x $(BUILD)/hordelink-supervisor || $(MAKE) build
 	install -d $(addprefix $(DESTDIR),$(bindir) $(libexecdir) $(unitdir) $(catalogdir) $(sysusersdir) $(tmpfilesdir) \
 	  $(docdir)/drop-ins $(docdir)/examples/celery $(foreach page,$(manpages),$(mandir)/man$(subst .,,$(suffix $(page)))))
 	for program in $(programs); do \
-	  install -s -m 755 $(BUILD)/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
+	  install -s -m 711 $(BUILD)/$$program $(DESTDIR)$(libexecdir)/$$program || exit 1; \
 	done
+	chmod 755 $(DESTDIR)$(libexecdir)/hordelinkctl
 	for program in hordelink-supervisor hordelinkctl; do \
 	  ln -sf ../lib/hordelink/$$program $(DESTDIR)$(bindir)/$$program || exit 1; \
 	done

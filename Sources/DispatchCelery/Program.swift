@@ -14,6 +14,8 @@ enum Program {
   static func run() -> Int32 {
     signal(SIGPIPE, SIG_IGN)
     do {
+      // Before there is a broker's password in it.
+      try Dumpable.off()
       let order = try order()
       print(try carryOut(order))
       return ExitCode.success
