@@ -10,6 +10,9 @@ public struct ProcessSight: Sendable, Hashable {
   public var startTime: UInt64
   /// It has ended and waits to be reaped.
   public var hasEnded: Bool
+
+  /// Whether both are the same process, whatever has become of it.
+  public func isSame(as other: ProcessSight) -> Bool { pid == other.pid && startTime == other.startTime }
 }
 
 // Processes whose parents have ended, of which this process is the reaper.

@@ -13,6 +13,8 @@ final class Reaper {
   private static let turn = 256
   /// How long after a child's end is looked again: others end with it.
   private static let rest: Int64 = 5_000_000
+  /// How long after it was killed a process is said to be still there.
+  private static let patience: Int64 = 5_000_000_000
 
   private let logger: Logger
   /// Where the job's workers connect, as its command was told.
@@ -25,13 +27,24 @@ final class Reaper {
   private var own: Set<pid_t> = []
   /// Those of them that are being reaped.
   private var reaped: [pid_t] = []
-  /// Orphans that were killed and are still to be reaped.
-  private var killed: Set<pid_t> = []
+  /// Those that were killed and are still to be reaped, and when that is to be said, or `said`.
+  private var killed: [pid_t: Int64] = [:]
+  private static let said = Int64.max
+  private let finder: JobFinder
+  /// The jobs that orphans name, by their sessions, and until when that holds: a process that makes another and ends is gone
+  /// before it could be looked at twice.
+  private var sessions: [pid_t: (job: JobID, until: Int64)] = [:]
+  private static let memory: Int64 = 10_000_000_000
+  private var isFinding = false
+  /// Somebody has ended since the finding began.
+  private var findsAgain = false
   private var signal: EventLoop.Source?
   private var timer: EventLoop.Source?
   private var isDue = false
-  /// What earlier Supervisors have left of their jobs, once somebody has asked.
-  private lazy var earlier = findEarlier()
+  /// What earlier Supervisors have left of their jobs, once somebody has asked and it was found; and the jobs asked for.
+  private var earlier: [JobID: [ProcessSight]]?
+  private var isFindingEarlier = false
+  private var wanted: Set<JobID> = []
 
   init(
     loop: EventLoop, logger: Logger, socketPath: @escaping (JobID) -> String, endsLeftovers: @escaping () -> Bool
@@ -39,6 +52,7 @@ final class Reaper {
     self.logger = logger
     self.socketPath = socketPath
     self.endsLeftovers = endsLeftovers
+    finder = JobFinder(loop: loop)
     leftovers = Leftovers(hasStrangers: getpid() == 1 || !ProcessTable.children(of: getpid()).isEmpty)
     lines = LineLimits(LineLimit.complaints, at: Instant(nanoseconds: Clock.bootNanoseconds))
     try ProcessTable.becomeSubreaper()
@@ -67,6 +81,14 @@ final class Reaper {
     lookSoon()
   }
 
+  /// A process that was started and is not watched has been killed. It is reaped when it ends.
+  func wasKilled(_ pid: pid_t) {
+    leftovers.ended(pid)
+    own.remove(pid)
+    killed[pid] = Clock.bootNanoseconds + Self.patience
+    lookSoon()
+  }
+
   private func lookSoon() {
     guard !isDue else { return }
     isDue = true
@@ -77,25 +99,46 @@ final class Reaper {
     isDue = false
     own.subtract(reaped)
     reaped = []
-    for pid in orphans where ProcessTable.reap(pid) { killed.remove(pid) }
+    for pid in orphans where ProcessTable.reap(pid) { killed[pid] = nil }
+    sayWhoStays()
     endOrphans()
+    if !isDue { timer?.fire(atNanoseconds: killed.values.filter { $0 != Self.said }.min()) }
+  }
+
+  private func sayWhoStays() {
+    for (pid, due) in killed where due <= Clock.bootNanoseconds {
+      killed[pid] = Self.said
+      let text = "it is still there, killed: it waits in the kernel, as for a file system that does not answer"
+      logger.log(LogEntry(.warning, .commandStopped, text, pid: pid))
+    }
   }
 
   private var orphans: [pid_t] { ProcessTable.children(of: getpid()).filter { !own.contains($0) } }
 
   /// Ends what is left over, as much of it as one turn may take.
-  private func endOrphans() {
+  /// - Parameter found: those whose environment has just been looked at, by their start.
+  private func endOrphans(found: [pid_t: UInt64] = [:]) {
     guard endsLeftovers() else { return }
+    sessions = sessions.filter { $0.value.until > Clock.bootNanoseconds }
+    var unknown: [ProcessSight] = []
     var ended: [JobID?: Int] = [:]
     var left = Self.turn
-    for pid in orphans where left > 0 && !killed.contains(pid) {
+    for pid in orphans where left > 0 && killed[pid] == nil {
       let sight = ProcessTable.sight(pid)
-      if sight?.hasEnded == true { continue }
-      let orphan = sight.map { Leftovers.Orphan(session: $0.session, startTime: $0.startTime, job: job(of: pid)) }
+      if let sight {
+        if sight.hasEnded || leftovers.hasRun(inSession: sight.session) { continue }
+        if sessions[sight.session] == nil, found[pid] != sight.startTime {
+          unknown.append(sight)
+          continue
+        }
+      }
+      let orphan = sight.map {
+        Leftovers.Orphan(session: $0.session, startTime: $0.startTime, job: sessions[$0.session]?.job)
+      }
       guard leftovers.isLeftOver(orphan) else { continue }
       let count = ProcessTable.endTree(pid, limit: left)
       left -= count
-      if count > 0 { killed.insert(pid) }
+      if count > 0 { killed[pid] = Clock.bootNanoseconds + Self.patience }
       ended[orphan?.job, default: 0] += count
     }
     for (job, count) in ended where count > 0 {
@@ -103,13 +146,32 @@ final class Reaper {
     }
     // Those who were in the middle of making another process are followed by it.
     if !ended.isEmpty { lookSoon() }
+    // Who has come since the others were looked for comes with the next end.
+    if found.isEmpty { find(unknown) }
+  }
+
+  /// Finds the jobs of orphans, and then ends those that are left over.
+  private func find(_ unknown: [ProcessSight]) {
+    guard !unknown.isEmpty else { return }
+    guard !isFinding else {
+      findsAgain = true
+      return
+    }
+    isFinding = true
+    finder.find(unknown) { [weak self] named in
+      guard let self else { return }
+      self.isFinding = false
+      let until = Clock.bootNanoseconds + Self.memory
+      for one in named { if let job = self.job(one) { self.sessions[one.process.session] = (job, until) } }
+      self.endOrphans(found: Dictionary(unknown.map { ($0.pid, $0.startTime) }) { $1 })
+      if self.findsAgain { self.lookSoon() }
+      self.findsAgain = false
+    }
   }
 
   /// The job whose command a process descends from, if it was started with the environment of one.
-  private func job(of pid: pid_t) -> JobID? {
-    guard let job = ProcessTable.variable("HORDELINK_JOB_UUID", of: pid).flatMap({ JobID($0) }),
-      ProcessTable.variable("HORDELINK_SOCKET", of: pid) == socketPath(job)
-    else { return nil }
+  private func job(_ named: JobFinder.Named) -> JobID? {
+    guard let job = JobID(named.job), named.socket == socketPath(job) else { return nil }
     return job
   }
 
@@ -125,17 +187,29 @@ final class Reaper {
 
   /// Ends what an earlier Supervisor has left running of a job, wherever it is.
   func endEarlier(_ job: JobID) {
-    guard endsLeftovers(), let found = earlier.removeValue(forKey: job) else { return }
-    let count = found.count { ProcessTable.end($0.pid, startedAt: $0.startTime) }
-    if count > 0 { say("\(count) processes that an earlier Supervisor had left running are ended", job) }
+    guard endsLeftovers() else { return }
+    wanted.insert(job)
+    if earlier == nil { findEarlier() } else { endWanted() }
   }
 
-  private func findEarlier() -> [JobID: [ProcessSight]] {
-    var found: [JobID: [ProcessSight]] = [:]
-    for pid in ProcessTable.all where !own.contains(pid) {
-      guard let job = job(of: pid), let sight = ProcessTable.sight(pid) else { continue }
-      found[job, default: []].append(sight)
+  private func endWanted() {
+    for job in wanted {
+      let count = earlier?.removeValue(forKey: job)?.count { ProcessTable.end($0.pid, startedAt: $0.startTime) } ?? 0
+      if count > 0 { say("\(count) processes that an earlier Supervisor had left running are ended", job) }
     }
-    return found
+    wanted = []
+  }
+
+  private func findEarlier() {
+    guard !isFindingEarlier else { return }
+    isFindingEarlier = true
+    let others = ProcessTable.all.filter { !own.contains($0) }.compactMap { ProcessTable.sight($0) }
+    finder.find(others) { [weak self] named in
+      guard let self else { return }
+      var found: [JobID: [ProcessSight]] = [:]
+      for one in named { if let job = self.job(one) { found[job, default: []].append(one.process) } }
+      self.earlier = found
+      self.endWanted()
+    }
   }
 }

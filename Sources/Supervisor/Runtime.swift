@@ -422,13 +422,12 @@ final class Runtime {
       lines: hookOutput[hook] ?? OutputLines(at: now))
   }
 
-  /// Ends and reaps a process that was spawned and cannot be watched.
+  /// Ends a process that was spawned and cannot be watched. Nothing waits for its end, which one in an uninterruptible sleep
+  /// does not come to.
   private func endNow(_ pid: pid_t) {
     ProcessTable.signalGroup(pid, SIGKILL)
     ProcessTable.signal(pid, SIGKILL)
-    var status: Int32 = 0
-    waitpid(pid, &status, 0)
-    reaper?.ended(pid)
+    reaper?.wasKilled(pid)
   }
 
   private func killLeftover(_ job: JobID, _ record: CommandRecord) {

@@ -18,6 +18,7 @@ import Testing
     #expect(!leftovers.isLeftOver(orphan(at: 300, job: job(2))))
     // In a session of a command that runs, it is ended with its group at the latest.
     #expect(!leftovers.isLeftOver(orphan(session: 20, at: 300, job: job(1))))
+    #expect(leftovers.hasRun(inSession: 20) && !leftovers.hasRun(inSession: 10))
   }
 
   @Test func whoNamesNoneIsNobodysThatStartedLater() {

@@ -38,11 +38,14 @@ public struct Leftovers: Sendable {
 
   public mutating func ended(_ pid: Int32) { runs[pid] = nil }
 
+  /// Whether a command or a hook runs that leads this session.
+  public func hasRun(inSession session: Int32) -> Bool { runs[session] != nil }
+
   /// Whether it is to be ended.
   /// - Parameter orphan: nil when nothing of it is to be seen.
   public func isLeftOver(_ orphan: Orphan?) -> Bool {
     guard let orphan else { return !hasStrangers && runs.isEmpty }
-    if runs[orphan.session] != nil { return false }
+    if hasRun(inSession: orphan.session) { return false }
     if let job = orphan.job { return !runs.values.contains { $0.job == job } }
     // Nothing names its job. It is none of those that have begun since it did.
     return !hasStrangers && !runs.values.contains { $0.startTime <= orphan.startTime }
