@@ -163,10 +163,10 @@ extension EndToEnd {
         let job = try rehearsal.startJob()
         _ = try rehearsal.runningCommand(job)
         try socket.expect { $0.contains("STATUS=facilitator ready; 1 jobs open") }
+        try rehearsal.expectLog("HORDELINK_JOB_UUID=\(job)")
         try rehearsal.stopSupervisor()
         try socket.expect { $0.contains("STOPPING=1") }
         // Nobody else speaks for the service.
-        #expect(rehearsal.log.contains("HORDELINK_JOB_UUID=\(job)"))
         #expect(!rehearsal.log.contains("NOTIFY_SOCKET="))
       }
     }
