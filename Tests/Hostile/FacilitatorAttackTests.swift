@@ -59,8 +59,10 @@ extension Hostile {
     }
 
     @Test func textsThatAreTooLargeCostNoMemory() throws {
-      let text = Array("[" + String(repeating: "[0],", count: 4_000_000) + "0]").prefix(16 << 20)
-      let frame = ServerWebSocket.text(Array(String(text).utf8))
+      // As many values as a parser takes, and then a string as large as the rest may be.
+      let values = "[" + String(repeating: "[0],", count: (1 << 19) - 2)
+      let text = values + "\"" + String(repeating: "x", count: (16 << 20) - values.utf8.count - 3) + "\"]"
+      let frame = ServerWebSocket.text(Array(text.utf8))
       try duringAttack("texts of 16 MiB") { connection in
         for _ in 0..<3 { try connection.send(frame) }
       } check: { rehearsal, _ in
@@ -79,8 +81,10 @@ extension Hostile {
     @Test func fragmentsOfAByteCostNoMemory() throws {
       try duringAttack("fragments of a byte") { connection in
         try connection.send(ServerWebSocket.frame(0x01, [120]))
-        // Each in a segment of its own, as far as that can be had.
-        for _ in 0..<30_000 { try connection.send(ServerWebSocket.frame(0x00, [120])) }
+        // A piece of a read's length behind each: whoever keeps the fragment with what it was read with keeps that too.
+        let pong = ServerWebSocket.pong([UInt8](repeating: 7, count: 125))
+        let piece = Array(repeatElement(pong, count: 65_536 / pong.count).joined())
+        for _ in 0..<1500 { try connection.send(ServerWebSocket.frame(0x00, [120]) + piece) }
         try connection.send(ServerWebSocket.frame(0x80, [120]))
       }
     }

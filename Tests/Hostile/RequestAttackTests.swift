@@ -172,8 +172,13 @@ import Testing
     }
   }
 
-  @Test(arguments: [(-100, true), (-200, false), (200, false), (100, true)])
-  func aRequestFarFromNowIsNotTaken(_ seconds: Int64, _ isTaken: Bool) throws {
+  /// - Parameter limit: max_age_seconds; nil: a month, the default.
+  @Test(
+    arguments: [
+      (-100, 150, true), (-200, 150, false), (200, 150, false), (100, 150, true), (-29 * 86_400, nil, true),
+      (-31 * 86_400, nil, false), (31 * 86_400, nil, false),
+    ] as [(Int64, Int?, Bool)])
+  func aRequestFarFromNowIsNotTaken(_ seconds: Int64, _ limit: Int?, _ isTaken: Bool) throws {
     let job = JobID.random()
     try withHostileFacilitator { connection in
       try connection.welcome()
@@ -183,10 +188,10 @@ import Testing
       try connection.send(ServerWebSocket.text(request))
       try connection.serve()
     } change: { settings in
-      settings.more["jobs"] = "max_age_seconds = 150"
+      if let limit { settings.more["jobs"] = "max_age_seconds = \(limit)" }
     } _: { rehearsal, facilitator in
       try rehearsal.expectAccepted(job, [isTaken ? .received : .rejected], by: facilitator)
-      #expect(rehearsal.log.contains("max_age_seconds allows 150") != isTaken)
+      #expect(rehearsal.log.contains("max_age_seconds allows \(limit ?? 2_592_000)") != isTaken)
     }
   }
 }

@@ -98,6 +98,7 @@ extension Hostile {
     @Test func largeReportsOfManyWorkersCostLittle() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()
+        let listener = try rehearsal.readyChild("listener", job: job)
         let large = MessagePackValue.map([
           MessagePackPair(
             .string("miner_response"),
@@ -109,6 +110,8 @@ extension Hostile {
         let updates = reported.dropLast().map { WorkerClient.Update($0, metadata: large) }
         let answers = try (0..<24).map { _ in try rehearsal.reportElsewhere(job, updates) }
         for mailbox in answers { #expect(mailbox.takeUntilClosed().count == updates.count) }
+        // It leaves with its job.
+        #expect(try PeakMemory.of(listener.pid) <= PeakMemory.listenerBound)
         try rehearsal.worker(job).acknowledged(.completed)
         try rehearsal.until("all of them") { _, _ in rehearsal.facilitator.accepted(job).last == .completed }
         try rehearsal.expectPeakMemoryWithinBounds("large reports of 24 workers at once")
