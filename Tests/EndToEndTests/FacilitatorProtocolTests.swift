@@ -89,23 +89,6 @@ extension EndToEnd {
       #expect(details?["reason"]?.stringValue == "invalid_signature")
     }
 
-    /// Its signature holds for the last of the two; whoever reads the first would run something else.
-    @Test(arguments: ["docker_image", "docker\\u005fimage"])
-    func aRequestWithANameTwiceIsRejectedAndTheNameIsSaid(_ name: String) throws {
-      try onStage { rehearsal in
-        let job = try rehearsal.startJob()
-        let sent = try #require(rehearsal.facilitator.events.first { $0.name == "job_sent" })
-        let other = JobID.random()
-        let text =
-          #"{"\#(name)": "evil", "# + sent.text("frame").replacing(job.description, with: other.description).dropFirst()
-        try rehearsal.facilitator.tell([("command", .string("raw")), ("text", .string(text))])
-        try rehearsal.expectAccepted(other, [.rejected])
-        let details = try rehearsal.metadata(other, .rejected)["job_rejection_details"]
-        #expect(details?["reason"]?.stringValue == "invalid_signature")
-        #expect(details?["message"]?.stringValue?.contains("docker_image: the name is there twice") == true)
-      }
-    }
-
     @Test func aUUIDThatIsNotCanonicalIsIgnored() throws {
       try onStage { rehearsal in
         let job = try rehearsal.startJob()

@@ -141,6 +141,31 @@ import Testing
     }
   }
 
+  /// Its signature holds for the last of the two; whoever reads the first would run something else.
+  @Test(
+    arguments: [
+      ("docker_image", "docker_image", "docker_image"), ("docker_image", "docker\\u005fimage", "docker_image"),
+      ("contents", "contents", "volume.contents"),
+    ])
+  func aRequestWithANameTwiceIsRejectedAndTheNameIsSaid(_ name: String, _ first: String, _ said: String) throws {
+    try onStage { rehearsal in
+      let job = JobID.random()
+      var description = SignedJob(job: job, dockerImage: "signed")
+      description.volume = .object([
+        JSONMember("volume_type", .string("zip_url")), JSONMember("contents", .string("https://signed.example/")),
+      ])
+      let request = try description.request(
+        signedBy: Hotkey(try SecretKey.development("//Alice")), timestamp: UInt64(Clock.wallMilliseconds) * 1_000_000)
+      let text = String(decoding: request, as: UTF8.self)
+        .replacing("\"\(name)\"", with: "\"\(first)\": \"https://evil.example/\", \"\(name)\"")
+      try rehearsal.facilitator.tell([("command", .string("raw")), ("text", .string(text))])
+      try rehearsal.expectAccepted(job, [.rejected])
+      let details = try rehearsal.metadata(job, .rejected)["job_rejection_details"]
+      #expect(details?["reason"]?.stringValue == "invalid_signature")
+      #expect(details?["message"]?.stringValue?.contains("\(said): the name is there twice") == true)
+    }
+  }
+
   /// Blanks mean nothing in JSON, and a signature does not cover them.
   @Test(arguments: [2 << 20, 15 << 20]) func paddedRequestsAreBounded(_ size: Int) throws {
     let jobs = (0..<40).map { _ in JobID.random() }
