@@ -8,13 +8,14 @@ public enum SupervisorToUplink: Message {
   case ping(UInt64)
   /// The job's Listener of that generation hears its channel.
   case listenerReady(JobID, Generation)
-  /// What is known of the job's command, asked for by `openJob` with a dispatch on record.
+  /// What is known of the job's command, asked for by `openJob` with a dispatch on record. `neverStarted` comes by itself
+  /// when another attempt at a delayed dispatch is due: `dispatch` is awaited once more.
   case commandKnowledge(JobID, CommandKnowledge)
   /// The job's command runs.
   case commandStarted(JobID, CommandRecord)
   /// The job's command could not be started.
   case dispatchFailed(JobID, reason: String)
-  /// The job's task could not be put into the queue so far: `dispatch` is awaited once more.
+  /// An attempt to put the job's task into the queue has failed, and another follows.
   case dispatchDelayed(JobID, reason: String)
   /// One step of an ordered stop.
   case stop(StopStep)

@@ -102,10 +102,19 @@ import Testing
     uplink.update(1, 1, .completed)
     uplink.settle()
     #expect(uplink.dispatched.count == BodiesOnTheWay.most / size + 3)
-    // A delayed one waits for its turn again.
-    uplink.supervisor(.dispatchDelayed(uplink.dispatched[3], reason: "the broker is away"))
+    // A delayed one makes room until its next attempt, and waits for its turn then.
+    let delayed = uplink.dispatched[3]
+    uplink.supervisor(.dispatchDelayed(delayed, reason: "the broker is away"))
     uplink.settle()
     #expect(uplink.dispatched.count == BodiesOnTheWay.most / size + 4)
+    uplink.supervisor(.commandKnowledge(delayed, .neverStarted))
+    uplink.supervisor(.dispatchDelayed(uplink.dispatched[4], reason: "the broker is away"))
+    uplink.supervisor(.dispatchDelayed(uplink.dispatched[5], reason: "the broker is away"))
+    uplink.settle()
+    #expect(Array(uplink.dispatched.dropFirst(BodiesOnTheWay.most / size + 4)) == [job(9), job(10)])
+    uplink.supervisor(.dispatchDelayed(job(9), reason: "the broker is away"))
+    uplink.settle()
+    #expect(uplink.dispatched.last == delayed)
   }
 
   @Test func aRequestLargerThanTheBoundGoesAlone() {

@@ -28,11 +28,11 @@ import Testing
     var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
     for _ in 0..<20 {
       dispatching(&supervisor)
-      #expect(supervisor.does(.commandExited(job(1), away)).isEmpty)
-      // Full jitter: within the cap, and told once.
+      // Why is told before the job's deadline may pass; the attempt is asked for within the cap, once.
       #expect(
-        supervisor.passAnswering(31).filter { $0 == .toUplink(.dispatchDelayed(job(1), reason: "no broker")) }.count
-          == 1)
+        supervisor.does(.commandExited(job(1), away)) == [.toUplink(.dispatchDelayed(job(1), reason: "no broker"))])
+      #expect(
+        supervisor.passAnswering(31).filter { $0 == .toUplink(.commandKnowledge(job(1), .neverStarted)) }.count == 1)
     }
   }
 
@@ -40,9 +40,9 @@ import Testing
   func whatDiesOnTheWayIsDoneAgain(_ exit: CommandExit) {
     var supervisor = SupervisorUnderTest.listening(job(1), tasks: tasks)
     dispatching(&supervisor)
-    #expect(supervisor.does(.commandExited(job(1), exit)).isEmpty)
     let reason = "what puts it there \(exit)"
-    #expect(supervisor.passAnswering(31).contains(.toUplink(.dispatchDelayed(job(1), reason: reason))))
+    #expect(supervisor.does(.commandExited(job(1), exit)) == [.toUplink(.dispatchDelayed(job(1), reason: reason))])
+    #expect(supervisor.passAnswering(31).contains(.toUplink(.commandKnowledge(job(1), .neverStarted))))
   }
 
   @Test func whatCanNeverBeATaskFailsTheJob() {
@@ -57,8 +57,9 @@ import Testing
     dispatching(&supervisor)
     #expect(supervisor.passAnswering(59).signals.isEmpty)
     #expect(supervisor.passAnswering(2).signals == [.signalCommand(job(1), signal: 9)])
-    supervisor.does(.commandExited(job(1), CommandExit(code: nil, signal: 9)))
-    #expect(supervisor.passAnswering(31).contains { if case .toUplink(.dispatchDelayed) = $0 { true } else { false } })
+    let killed = supervisor.does(.commandExited(job(1), CommandExit(code: nil, signal: 9)))
+    #expect(killed.contains { if case .toUplink(.dispatchDelayed) = $0 { true } else { false } })
+    #expect(supervisor.passAnswering(31).contains(.toUplink(.commandKnowledge(job(1), .neverStarted))))
   }
 
   @Test func aNewUplinkHearsOfItOnlyWhatIsSo() {
@@ -71,9 +72,10 @@ import Testing
     // On its way: it will be told how it ends.
     #expect(knowledge(&supervisor) == [.toUplink(.commandKnowledge(job(1), .started))])
     supervisor.does(.commandExited(job(1), away))
-    #expect(knowledge(&supervisor).isEmpty)
+    let delayed = SupervisorCore.Action.toUplink(.dispatchDelayed(job(1), reason: "no broker"))
+    #expect(knowledge(&supervisor) == [delayed])
     _ = supervisor.passAnswering(31)
-    #expect(knowledge(&supervisor) == [.toUplink(.commandKnowledge(job(1), .neverStarted))])
+    #expect(knowledge(&supervisor) == [delayed, .toUplink(.commandKnowledge(job(1), .neverStarted))])
     dispatching(&supervisor)
     supervisor.does(.commandExited(job(1), done))
     #expect(
@@ -87,9 +89,11 @@ import Testing
     let unsure = supervisor.uplink(.openJob(OpenJob(job: job(1), phase: .dispatching, isTask: true)))
     #expect(unsure.contains(.toUplink(.commandKnowledge(job(1), .neverStarted))))
     // Nobody listens yet.
-    #expect(supervisor.uplink(.dispatch(job(1), body: [1], beginBy: 5)).isEmpty)
+    #expect(
+      supervisor.uplink(.dispatch(job(1), body: [1], beginBy: 5))
+        == [.toUplink(.dispatchDelayed(job(1), reason: "its Listener is not ready"))])
     supervisor.listener(.job(job(1)), .ready)
-    #expect(supervisor.passAnswering(1).contains { if case .toUplink(.dispatchDelayed) = $0 { true } else { false } })
+    #expect(supervisor.passAnswering(1).contains(.toUplink(.commandKnowledge(job(1), .neverStarted))))
     dispatching(&supervisor)
     let sure = supervisor.uplink(.openJob(OpenJob(job: job(2), phase: .dispatching, isTask: true, command: record)))
     #expect(sure.contains(.toUplink(.commandKnowledge(job(2), .unknown))))
@@ -158,17 +162,52 @@ import Testing
     #expect(uplink.dispatched.count == 1)
     uplink.pass(grace - 1)
     uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker"))
+    uplink.supervisor(.commandKnowledge(job(1), .neverStarted))
     uplink.settle()
     #expect(uplink.dispatched.count == 2)
     uplink.pass(1)
-    #expect(terminal(uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker"))) == nil)
-    let text = terminal(uplink.settleOne())
+    let text = terminal(uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker")))
     #expect(text?.contains("its task could not be put into the queue in time: no broker") == true)
     uplink.settle()
     #expect(uplink.dispatched.count == 2)
     #expect(uplink.record.statuses(of: job(1)) == [.received, .hordeFailed])
     // Late words change nothing.
     #expect(uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker")).effects.isEmpty)
+  }
+
+  /// However long the wait for the next attempt is.
+  @Test func aDelayedDispatchEndsWithItsReasonWhenNoWorkerCouldEndInTime() {
+    let uplink = uplink()
+    uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker"))
+    uplink.pass(Double(uplink.settings.graceSeconds) + 60)
+    #expect(uplink.core.nextDeadline.map { $0 <= uplink.now.boot } == true)
+    let text = terminal(uplink.does(.timeReached))
+    #expect(text?.contains("its task could not be put into the queue in time: no broker") == true)
+  }
+
+  /// An attempt that is under way may yet succeed. Should it not end either, the reason of the last one is told.
+  @Test func theDeadlineOfAJobThatIsBeingDispatchedNamesTheLastFailure() {
+    let uplink = uplink()
+    uplink.supervisor(.dispatchDelayed(job(1), reason: "no broker"))
+    uplink.supervisor(.commandKnowledge(job(1), .neverStarted))
+    uplink.settle()
+    uplink.pass(Double(uplink.settings.graceSeconds) + 60)
+    #expect(terminal(uplink.does(.timeReached)) == nil)
+    uplink.pass(100)
+    let text = terminal(uplink.does(.timeReached))
+    #expect(text?.contains("; its task was not put into the queue: no broker") == true)
+  }
+
+  @Test func theDeadlineOfAJobThatWasNotBegunSaysSo() {
+    let uplink = uplink()
+    uplink.request(job(2), limitSeconds: 100)
+    uplink.settle()
+    uplink.pass(Double(uplink.settings.graceSeconds) + 160)
+    uplink.does(.timeReached)
+    uplink.settle()
+    func text(_ id: JobID) -> String { uplink.record.metadata(of: id, .hordeFailed) ?? "" }
+    #expect(text(job(1)).contains("; its task is not known to be in the queue"))
+    #expect(text(job(2)).contains("; its command was not started: its Listener was not ready"))
   }
 
   @Test func theDeadlineAllowsForTheQueue() {

@@ -105,18 +105,23 @@ struct BodiesOnTheWay: Sendable {
   /// How many bytes may be; one request may be larger.
   static let most = 4 << 20
 
+  private var wanted: Set<JobID> = []
   private var onTheWay: [JobID: Int] = [:]
   private var bytes = 0
   private var waiting = Deque<(job: JobID, bytes: Int)>()
 
+  /// Whether a job's request is on the way, or waits for room there.
+  func isWanted(_ job: JobID) -> Bool { wanted.contains(job) }
+
   /// A job's request is wanted, unless it is on the way already.
   mutating func want(_ job: JobID, bytes size: Int) {
-    guard onTheWay[job] == nil, !waiting.contains(where: { $0.job == job }) else { return }
-    waiting.append((job, size))
+    if wanted.insert(job).inserted { waiting.append((job, size)) }
   }
 
   /// The next one for which there is room.
   mutating func next() -> JobID? {
+    // Nobody may want it any more, and it may have been wanted twice since.
+    while let first = waiting.first, !wanted.contains(first.job) || onTheWay[first.job] != nil { waiting.removeFirst() }
     guard let first = waiting.first, onTheWay.isEmpty || bytes + first.bytes <= Self.most else { return nil }
     waiting.removeFirst()
     onTheWay[first.job] = first.bytes
@@ -126,6 +131,7 @@ struct BodiesOnTheWay: Sendable {
 
   /// A job's command has its request, or nobody wants it any more.
   mutating func arrived(_ job: JobID) {
+    wanted.remove(job)
     if let size = onTheWay.removeValue(forKey: job) { bytes -= size }
   }
 }

@@ -15,13 +15,14 @@ extension UplinkCore {
       bodies.arrived(job)
       guard jobs[job] != nil else { return }
       jobs[job]?.command = record
+      jobs[job]?.delay = nil
       commit([.setCommand(job, record)], then: .nothing)
     case .dispatchFailed(let job, let reason):
       bodies.arrived(job)
       fail(
         job, reason: .unhandledException, message: "the job's command could not be started: \(reason)",
         at: now)
-    case .dispatchDelayed(let job, let reason): dispatchDelayed(job, reason)
+    case .dispatchDelayed(let job, let reason): dispatchDelayed(job, reason, at: now)
     case .stop(let step): stop(step, at: now)
     case .hookExited(let run, let last, let exit): hookExited(run, last: last, exit, at: now)
     case .refuseJobs(let refuse): isDraining = refuse

@@ -123,23 +123,24 @@ extension UplinkCore {
       fail(id, reason: .genericError, message: "the job's request is no longer on record", at: now)
       return
     }
-    // Whoever begins later cannot end before the deadline.
-    let left = (job.deadline ?? now.boot) - now.boot - .seconds(job.limitSeconds)
-    if settings.tasks != nil, left <= .zero {
-      fail(
-        id, reason: .unhandledTimeout,
-        message: "its task could not be put into the queue in time: \(job.delay ?? "the service did not run")", at: now)
-      return
-    }
+    let left = (job.beginBy ?? now.boot) - now.boot
+    if settings.tasks != nil, left <= .zero { return failUndispatched(id, job.delay, at: now) }
     actions.append(.toSupervisor(.dispatch(id, body: body, beginBy: (now.wall + left).milliseconds)))
   }
 
-  /// The broker was not to be had. Its request is read again, for the next attempt.
-  mutating func dispatchDelayed(_ id: JobID, _ reason: String) {
+  /// The broker was not to be had. Until the Supervisor asks for its request again, the job waits for no attempt.
+  mutating func dispatchDelayed(_ id: JobID, _ reason: String, at now: Moment) {
     bodies.arrived(id)
-    guard jobs[id]?.phase == .dispatching else { return }
+    guard let job = jobs[id], job.phase == .dispatching else { return }
     jobs[id]?.delay = reason
-    wantBody(id)
+    if let beginBy = job.beginBy, beginBy <= now.boot { return failUndispatched(id, reason, at: now) }
+    note(deadline: job.beginBy)
+  }
+
+  private mutating func failUndispatched(_ id: JobID, _ reason: String?, at now: Moment) {
+    fail(
+      id, reason: .unhandledTimeout,
+      message: "its task could not be put into the queue in time: \(reason ?? "the service did not run")", at: now)
   }
 
   // MARK: Updates
@@ -251,17 +252,23 @@ extension UplinkCore {
   mutating func failOverdueJobs(at now: Moment) {
     guard let earliest = earliestDeadline, earliest <= now.boot else { return }
     earliestDeadline = nil
-    var overdue: [(JobID, Int)] = []
+    var overdue: [(JobID, Job)] = []
     for (id, job) in jobs where !job.hasTerminal {
-      guard let deadline = job.deadline else { continue }
-      if deadline <= now.boot { overdue.append((id, job.limitSeconds)) } else { note(deadline: deadline) }
+      // While its task cannot be put into the queue and no attempt is under way, the time to begin counts.
+      let isDelayed = job.delay != nil && !bodies.isWanted(id)
+      guard let deadline = isDelayed ? job.beginBy : job.deadline else { continue }
+      if deadline <= now.boot { overdue.append((id, job)) } else { note(deadline: deadline) }
     }
-    for (id, limit) in overdue.sorted(by: { $0.0 < $1.0 }) {
+    for (id, job) in overdue.sorted(by: { $0.0 < $1.0 }) {
+      if let deadline = job.deadline, now.boot < deadline {
+        failUndispatched(id, job.delay, at: now)
+        continue
+      }
       fail(
         id, reason: .unhandledTimeout,
-        message: "no terminal status within the job's limits of \(limit) s and "
+        message: "no terminal status within the job's limits of \(job.limitSeconds) s and "
           + "\(settings.graceSeconds) s of grace"
-          + (settings.tasks.map { ", and \($0.queueSeconds) s in the queue" } ?? ""), at: now)
+          + (settings.tasks.map { ", and \($0.queueSeconds) s in the queue" } ?? "") + job.whyNotBegun, at: now)
     }
   }
 
@@ -351,5 +358,20 @@ extension UplinkCore {
     guard let job = jobs[terminal.job] else { return }
     figures.ended(terminal.status, after: now.boot - job.receivedAt)
     if let listener = job.listener { actions.append(.toListener(listener, .ended)) }
+  }
+}
+
+extension UplinkCore.Job {
+  /// Whoever begins later cannot end before the deadline.
+  var beginBy: Instant? { deadline.map { $0 + .seconds(-limitSeconds) } }
+
+  /// Behind the news that its time is over: why its work was not begun, if that is so.
+  fileprivate var whyNotBegun: String {
+    switch phase {
+    case .accepted: "; its command was not started: its Listener was not ready"
+    case .dispatching where isTask && command == nil:
+      delay.map { "; its task was not put into the queue: \($0)" } ?? "; its task is not known to be in the queue"
+    default: ""
+    }
   }
 }

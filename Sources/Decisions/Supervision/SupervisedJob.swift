@@ -10,8 +10,8 @@ struct SupervisedJob: Timed, Sendable {
     /// Asked for; its process is being made.
     case starting
     case running
-    /// The job's task could not be put into the queue: Uplink is told so then, and asks again.
-    case delayed(until: Instant, reason: String)
+    /// The job's task could not be put into the queue: Uplink is asked for its request again then.
+    case delayed(until: Instant)
     /// Reaped. `told`: Uplink has stored it, or it means nothing (a launcher's exit 0).
     case exited(CommandExit, told: Bool)
     /// Could not be started.
@@ -25,6 +25,8 @@ struct SupervisedJob: Timed, Sendable {
   var teardown: Teardown?
   /// Between two attempts to put the job's task into the queue.
   var backoff = Backoff(first: .milliseconds(250))
+  /// Why the last of them failed.
+  var dispatchFailure: String?
   /// When the command is taken for hung; only for one that puts a task into a queue.
   var hangsAt: Instant?
 
@@ -129,9 +131,11 @@ extension SupervisorCore {
       } else if open.phase == .dispatching {
         switch jobs[id]?.command {
         case .beforeUs: actions.append(.toUplink(.commandKnowledge(id, .unknown)))
-        case .some(.none): actions.append(.toUplink(.commandKnowledge(id, .neverStarted)))
-        // Told when it is due.
-        case .delayed: break
+        case .some(.none):
+          tellDispatchFailure(id)
+          actions.append(.toUplink(.commandKnowledge(id, .neverStarted)))
+        // Its request is asked for when that is due.
+        case .delayed: tellDispatchFailure(id)
         default:
           actions.append(.toUplink(.commandKnowledge(id, .started)))
           if open.command == nil, !isBeingDispatched(id), let record = jobs[id]?.record {

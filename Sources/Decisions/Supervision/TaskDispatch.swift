@@ -25,6 +25,7 @@ extension SupervisorCore {
     let reason = exit.lastWords ?? "what puts it there \(exit)"
     if exit.code == ExitCode.success {
       log(.info, .jobDispatched, "its task is in the queue", job: id)
+      jobs[id]?.dispatchFailure = nil
       tellStarted(id)
     } else if exit.code == ExitCode.data {
       commandFailed(id, reason)
@@ -37,19 +38,27 @@ extension SupervisorCore {
 
   mutating func delayDispatch(_ id: JobID, _ reason: String, at now: Instant) {
     let delay = jobs[id]?.backoff.next(&dice) ?? .zero
-    jobs[id]?.command = .delayed(until: now + delay, reason: reason)
+    jobs[id]?.command = .delayed(until: now + delay)
+    jobs[id]?.dispatchFailure = reason
     log(
       .warning, .dispatchDelayed,
       "its task could not be put into the queue: \(reason); the next attempt is in \(delay.wholeMilliseconds) ms",
       job: id)
+    tellDispatchFailure(id)
+  }
+
+  /// Tells Uplink why the job's task is not in the queue yet: its deadline may pass before the next attempt.
+  mutating func tellDispatchFailure(_ id: JobID) {
+    guard uplink.isReady, let reason = jobs[id]?.dispatchFailure else { return }
+    actions.append(.toUplink(.dispatchDelayed(id, reason: reason)))
   }
 
   /// Asks for the request once more when that is due, and kills what hangs.
   mutating func serveDispatch(_ id: JobID, at now: Instant) {
-    if case .delayed(let until, let reason) = jobs[id]?.command, until <= now {
-      // An Uplink that comes later is told by `neverStarted`.
+    if case .delayed(let until) = jobs[id]?.command, until <= now {
+      // An Uplink that comes later is told so with the inventory.
       jobs[id]?.command = SupervisedJob.Command.none
-      if uplink.isReady { actions.append(.toUplink(.dispatchDelayed(id, reason: reason))) }
+      if uplink.isReady { actions.append(.toUplink(.commandKnowledge(id, .neverStarted))) }
     }
     if let limit = jobs[id]?.hangsAt, limit <= now {
       jobs[id]?.hangsAt = nil
@@ -69,6 +78,6 @@ extension SupervisorCore {
 extension SupervisedJob {
   /// When `serveDispatch` has something to do.
   var dispatchDue: Instant? {
-    if case .delayed(let until, _) = command { until } else { hangsAt }
+    if case .delayed(let until) = command { until } else { hangsAt }
   }
 }
