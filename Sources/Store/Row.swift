@@ -13,6 +13,8 @@ struct Row {
   static let times: ClosedRange<Int64> = 0...253_402_300_799_999
   /// Numbers of rows that are counted up from 1: so many are never written, and more can be counted from each.
   static let numbers: ClosedRange<Int64> = 1...1 << 62
+  /// Of an update: see `Schema`.
+  static let states: ClosedRange<Int64> = 0...3
   static let counts: ClosedRange<Int64> = 0...Int64(Int32.max)
   /// A hundred years, in seconds.
   static let limits: ClosedRange<Int64> = 0...3_153_600_000

@@ -42,37 +42,42 @@ extension Store {
   /// The dead letters among these, each with what has become of its job's terminal status.
   public func findDead(_ ids: [UpdateID]) throws(StoreError) -> [FoundDeadLetter] {
     let terminal = JobStatus.allCases.filter(\.isTerminal).map { String($0.rawValue) }.joined(separator: ", ")
-    let row = try database.statement(
+    let rows = try database.statement(
       """
-      SELECT uuid, updates.status, updates.metadata, updates.stored_at, phase, other.id, other.state, other.attempts
-      FROM updates JOIN jobs ON jobs.id = updates.job
+      SELECT updates.id, uuid AS job, updates.status, updates.metadata, updates.stored_at, jobs.id, phase,
+        other.id, other.state, other.attempts
+      FROM updates LEFT JOIN jobs ON jobs.id = updates.job
       LEFT JOIN updates AS other
         ON other.job = updates.job AND other.id <> updates.id AND other.status IN (\(terminal))
       WHERE updates.id = ? AND updates.state = 2
       """)
+    defer { rows.reset() }
     var found: [FoundDeadLetter] = []
     for id in ids {
-      row.reset()
-      try row.bind([.integer(id.number)])
-      guard try row.step() else { continue }
-      let letter = Row(statement: row, table: "updates", number: id.number)
-      let status = try letter.status(1)
-      found.append(
-        FoundDeadLetter(
-          entry: OutboxEntry(
-            id: id, job: try letter.job(0), status: status, metadata: row.blob(2), storedAt: try letter.time(3)),
-          terminal: Self.terminal(of: status, row)))
+      rows.reset()
+      try rows.bind([.integer(id.number)])
+      guard try rows.step() else { continue }
+      let row = try rows.row(of: "updates", number: 0)
+      let entry = OutboxEntry(
+        id: id, job: try row.job(1), status: try row.status(2), metadata: rows.blob(3), storedAt: try row.time(4))
+      found.append(FoundDeadLetter(entry: entry, terminal: try Self.terminal(of: entry.status, rows)))
     }
-    row.reset()
     return found
   }
 
-  private static func terminal(of status: JobStatus, _ row: Statement) -> FoundDeadLetter.Terminal {
-    if status.isTerminal || row.integer(4) < Int64(JobPhase.ended.rawValue) { return .none }
-    switch row.integer(6) {
+  private static func terminal(
+    of status: JobStatus, _ rows: Statement
+  ) throws(StoreError) -> FoundDeadLetter.Terminal {
+    let phase = try rows.row(of: "jobs", number: 5, Int64.min...Int64.max).phase(6)
+    let other = rows.isNull(7) ? nil : try rows.row(of: "updates", number: 7)
+    let state = try other?.integer(8, Row.states)
+    let attempts = try other?.count(9) ?? 0
+    if status.isTerminal || phase.rawValue < JobPhase.ended.rawValue { return .none }
     // An accepted one is forgotten some days after its job was closed.
-    case 0: return row.integer(5) == 0 ? .taken : .waiting(UpdateID(row.integer(5)))
-    case 2, 3: return row.integer(7) > Int64(Outbox.retryDelays.count) ? .none : .taken
+    guard let other, let state else { return .taken }
+    switch state {
+    case 0: return .waiting(UpdateID(other.number))
+    case 2, 3: return attempts > Outbox.retryDelays.count ? .none : .taken
     default: return .taken
     }
   }

@@ -70,6 +70,27 @@ import Testing
       error.map { "\($0)".contains(name) && "\($0)".contains(record.file) } == true, "\(String(describing: error))")
   }
 
+  /// The terminal status that decides whether a dead letter may go is looked at no less than the letter.
+  @Test(arguments: [
+    ("UPDATE updates SET state = 7 WHERE id = 2", "updates.state of row 2 is 7"),
+    ("UPDATE updates SET attempts = -1 WHERE id = 2", "updates.attempts of row 2 is -1"),
+    ("UPDATE updates SET attempts = 9223372036854775807 WHERE id = 2", "updates.attempts of row 2 is"),
+    ("UPDATE updates SET id = -5 WHERE id = 2", "updates.id of row -5 is -5"),
+    ("UPDATE jobs SET phase = -1", "jobs.phase of row 1 is -1"),
+    ("UPDATE jobs SET id = 77", "updates.job of row 1 is null"),
+  ])
+  func damageBesideADeadLetterIsNamed(sql: String, name: String) throws {
+    let record = try TemporaryRecord()
+    let store = try record.open()
+    try store.commit([
+      newJob(job(1)), .insertUpdate(entry(1, job(1), .accepted)), .insertUpdate(entry(2, job(1), .failed)),
+      .end(job(1), at: now), .bury(UpdateID(1), attempts: 4, error: "refused", at: now),
+    ])
+    try record.run("PRAGMA foreign_keys = OFF; \(sql)")
+    let error = #expect(throws: StoreError.self) { try store.findDead([UpdateID(1)]) }
+    #expect(error?.isDamaged == true && "\(error as Any)".contains(name), "\(error as Any)")
+  }
+
   private func expectNamedOrServed(_ table: String, _ column: String, _ value: String, rows: String) throws {
     let record = try Self.copyOfRecord()
     // What is not unique, or would be null, SQLite itself refuses.
