@@ -92,6 +92,59 @@ private let one = ConnectionID(1)
     #expect(resumed == [.toListener(ConnectionID(2), .resume), .toListener(one, .resume)])
   }
 
+  /// The record holds two large updates. Whoever was told to begin again is not held behind one that still waits, and
+  /// nobody comes in between.
+  @Test func whoHasComeToItsTurnIsHeldBehindNobody() {
+    let uplink = UplinkUnderTest(.test(maxRows: 1000, maxBytes: 350_000))
+    for number in 1...4 { uplink.run(job(number), listener: UInt64(number)) }
+    func large(_ bytes: Int) -> [UInt8] { [UInt8](repeating: 0x20, count: bytes) }
+    func told(_ listener: UInt64, _ actions: [UplinkCore.Action]) -> [UplinkToListener] {
+      actions.compactMap { if case .toListener(ConnectionID(listener), let message) = $0 { message } else { nil } }
+    }
+    uplink.update(1, 1, .accepted, metadata: large(100_000))
+    uplink.update(2, 1, .accepted, metadata: large(90_000))
+    uplink.settle()
+    #expect(told(3, uplink.update(3, 1, .accepted, metadata: large(80_000))) == [.hold])
+    #expect(told(4, uplink.update(4, 1, .accepted, metadata: large(150_000))) == [.hold])
+    uplink.connect()
+    var resumed: [UplinkCore.Action] = []
+    for _ in 0..<20 where told(3, resumed).isEmpty { resumed += uplink.facilitator(.success) + uplink.settle() }
+    #expect(told(3, resumed) == [.resume] && told(4, resumed).isEmpty)
+    // Neither a job nor another's update takes the room that it was told of.
+    uplink.request(job(5))
+    #expect(uplink.busyJobs == [job(5)])
+    #expect(told(1, uplink.update(1, 2, .executorReady)) == [.hold])
+    uplink.listener(3, .hello(job(3)))
+    uplink.update(3, 1, .accepted, metadata: large(80_000))
+    #expect(told(3, uplink.settle()) == [.stored(SequenceNumber(1))])
+    // Its next one waits behind the others, who come to their turns one after the other.
+    #expect(told(3, uplink.update(3, 2, .executorReady)) == [.hold])
+    var order: [UInt64] = []
+    for _ in 0..<20 {
+      for action in uplink.facilitator(.success) + uplink.settle() {
+        guard case .toListener(let listener, .resume) = action else { continue }
+        order.append(listener.number)
+      }
+    }
+    #expect(order.first == 4 && Set(order) == [1, 3, 4])
+  }
+
+  @Test func whoHasComeToItsTurnAndFindsNoRoomKeepsItsPlace() {
+    let uplink = full()
+    #expect(answers(uplink.update(1, 3, .volumesReady)) == [.hold])
+    uplink.connect()
+    #expect(answers(uplink.facilitator(.success)) == [.resume])
+    uplink.listener(1, .hello(job(1)))
+    uplink.does(.disk(isFull: true))
+    #expect(answers(uplink.update(1, 3, .volumesReady)) == [.hold])
+    #expect(uplink.core.holding == [one])
+    #expect(answers(uplink.does(.disk(isFull: false))) == [.resume])
+    uplink.listener(1, .hello(job(1)))
+    uplink.update(1, 3, .volumesReady)
+    #expect(answers(uplink.settle()) == [.stored(SequenceNumber(3))])
+    #expect(uplink.core.holding.isEmpty)
+  }
+
   @Test func anUpdateLargerThanTheRecordGoesInWhenThereIsNothingElse() {
     let uplink = UplinkUnderTest(.test(maxRows: 1000, maxBytes: 100_000))
     uplink.run(job(1))

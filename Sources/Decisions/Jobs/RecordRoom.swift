@@ -31,24 +31,41 @@ struct RecordRoom: Sendable {
       && bytes + (openJobs + 1) * Self.terminalBytes + size + OutboxEntry.overhead <= maxBytes
   }
 
+  /// What an update takes, without the update.
+  struct Need: Sendable {
+    var bytes: Int
+    var isTerminal: Bool
+  }
+
   /// Whether the room for an update was set aside when its job was accepted.
-  func isReserved(for entry: OutboxEntry) -> Bool { entry.status.isTerminal && entry.size <= Self.terminalBytes }
+  func isReserved(for need: Need) -> Bool { need.isTerminal && need.bytes <= Self.terminalBytes }
 
   /// Whether an update of an open job may be stored.
-  func hasRoom(for entry: OutboxEntry) -> Bool {
-    if isReserved(for: entry) { return true }
+  func hasRoom(for need: Need) -> Bool {
+    if isReserved(for: need) { return true }
     guard !diskIsFull else { return false }
     // The largest there can be must fit somewhere.
     if rows == 0 { return true }
-    return rows + openJobs + 1 <= maxRows && bytes + openJobs * Self.terminalBytes + entry.size <= maxBytes
+    return rows + openJobs + 1 <= maxRows && bytes + openJobs * Self.terminalBytes + need.bytes <= maxBytes
+  }
+
+  /// An update takes its place.
+  mutating func take(_ need: Need) {
+    rows += 1
+    bytes += need.bytes
   }
 
   /// Whether so much is free again that those who wait for it should try: waking them for each row would have them
   /// come and go.
-  func hasRoomAgain(for entry: OutboxEntry) -> Bool {
+  func hasRoomAgain(for need: Need) -> Bool {
     var tighter = self
     tighter.rows += maxRows / 16
     tighter.bytes += maxBytes / 16
-    return rows == 0 ? hasRoom(for: entry) : tighter.hasRoom(for: entry)
+    return rows == 0 ? hasRoom(for: need) : tighter.hasRoom(for: need)
   }
+}
+
+extension OutboxEntry {
+  /// What it takes of the record.
+  var need: RecordRoom.Need { RecordRoom.Need(bytes: size, isTerminal: status.isTerminal) }
 }

@@ -77,7 +77,9 @@ extension UplinkCore {
       listeners[older] = nil
       drop(older)
     }
-    listeners[listener] = ListenerLink(channel: .job(id))
+    var link = ListenerLink(channel: .job(id))
+    if let before = listeners[listener], case .resuming = before.hearing { link.need = before.need }
+    listeners[listener] = link
     jobs[id]?.listener = listener
     jobs[id]?.listenerGeneration = generation
     // A terminal status whose commit is under way is told when it is durable.

@@ -167,14 +167,16 @@ public struct UplinkCore: Sendable {
   struct ListenerLink: Sendable {
     enum Hearing: Sendable {
       case open
-      /// The record had no room for this update of its job, or for specs: what comes is not heard.
-      case held(OutboxEntry?)
+      /// The record had no room for an update of its job, or for specs: what comes is not heard.
+      case held
       /// It has been told to begin again, and is heard from its hello on.
       case resuming
     }
 
     var channel: Channel
     var hearing = Hearing.open
+    /// Of the update that has a place in `holding` until it is stored. Once the Listener is heard again it is its turn.
+    var need: RecordRoom.Need?
   }
 
   /// How many updates, and how many bytes of them, are held in memory for sending; the rest stay in the record
@@ -204,7 +206,7 @@ public struct UplinkCore: Sendable {
   /// The one of machine specs that is heard, and the generation of the last one that was.
   var specsListener: ListenerID?
   var specsGeneration = Generation.none
-  /// Those that wait for room in the record, in the order in which they came.
+  /// Those with an update that waits for room in the record, in the order in which they came.
   var holding = Deque<ListenerID>()
   /// The same for machine specs, which have bounds of their own.
   var holdingSpecs: [ListenerID] = []

@@ -36,7 +36,7 @@ extension UplinkCore {
     room.openJobs += 1
     room.bytes += request.body.count
     room.requestBytes += request.body.count
-    take(room: entry)
+    room.take(entry.need)
     if let hash = request.signatureHash { signatures[hash] = request.job }
     requestsBeingStored.begin(bytes: request.body.count)
     commit(
@@ -63,12 +63,6 @@ extension UplinkCore {
     NewJob(
       job: request.job, receivedAt: now.wall, body: request.body, signatureHash: request.signatureHash,
       limitSeconds: request.limitSeconds)
-  }
-
-  /// An update is on its way into the record.
-  private mutating func take(room entry: OutboxEntry) {
-    room.rows += 1
-    room.bytes += entry.size
   }
 
   private mutating func newEntry(
@@ -173,10 +167,11 @@ extension UplinkCore {
     }
     let entry = OutboxEntry(
       id: nextUpdate, job: id, status: status, metadata: metadata, storedAt: now.wall)
-    guard mayStore(entry) else {
+    guard mayStore(entry, from: listener) else {
       hold(listener, entry)
       return
     }
+    if !holding.isEmpty { hasRoom(listener) }
     nextUpdate = nextUpdate.next
     commit(record(entry, at: now), then: .update(listener, number, entry))
   }
@@ -196,7 +191,7 @@ extension UplinkCore {
       defer { job.bodyBytes = 0 }
       return job.bodyBytes
     }
-    take(room: entry)
+    room.take(entry.need)
     guard entry.status.isTerminal else { return insertion(of: entry) }
     room.openJobs -= 1
     room.bytes -= bodyBytes ?? 0

@@ -28,24 +28,38 @@ extension UplinkCore {
     room.bytes -= entry.size
   }
 
-  /// Whether an update may be stored now: with its own room, or behind nobody who waits for some.
-  func mayStore(_ entry: OutboxEntry) -> Bool {
-    room.isReserved(for: entry) || holding.isEmpty && room.hasRoom(for: entry)
+  /// Whether an update may be stored now: with its own room, or in its turn, or behind nobody who waits for some.
+  func mayStore(_ entry: OutboxEntry, from listener: ListenerID) -> Bool {
+    if room.isReserved(for: entry.need) { return true }
+    return (holding.isEmpty || listeners[listener]?.need != nil) && room.hasRoom(for: entry.need)
   }
 
   /// Backpressure: no answer until there is room. What the Listener has sent stays with it, and it reads no further
-  /// than it can hold.
+  /// than it can hold. Should it have been its turn, it keeps its place.
   mutating func hold(_ listener: ListenerID, _ entry: OutboxEntry) {
-    listeners[listener]?.hearing = .held(entry)
     if holding.isEmpty {
       log(.error, .recordFull, "\(whyFull); workers wait until there is room", job: entry.job)
     }
-    holding.append(listener)
+    if listeners[listener]?.need == nil { holding.append(listener) }
+    listeners[listener]?.need = entry.need
+    listeners[listener]?.hearing = .held
     actions.append(.toListener(listener, .hold))
   }
 
+  /// An update of that Listener is stored: its next one that has no room waits behind the others.
+  mutating func hasRoom(_ listener: ListenerID) {
+    guard listeners[listener]?.need != nil else { return }
+    listeners[listener]?.need = nil
+    leaveHolding { $0 == listener }
+  }
+
+  private mutating func leaveHolding(_ leaves: (ListenerID) -> Bool) {
+    holding.removeAll(where: leaves)
+    if holding.isEmpty { log(.notice, .recordFull, "there is room in the record again") }
+  }
+
   mutating func holdSpecs(_ listener: ListenerID) {
-    listeners[listener]?.hearing = .held(nil)
+    listeners[listener]?.hearing = .held
     holdingSpecs.append(listener)
     actions.append(.toListener(listener, .hold))
   }
@@ -55,19 +69,24 @@ extension UplinkCore {
     guard !holding.isEmpty else { return }
     // A job that has ended by other means takes nothing more, and its workers are told so.
     let useless = holding.filter { listener in
-      guard case .held(let entry) = listeners[listener]?.hearing, let entry else { return true }
-      return jobs[entry.job]?.hasTerminal ?? true
+      guard let link = listeners[listener], link.need != nil else { return true }
+      return link.channel.job.flatMap { jobs[$0]?.hasTerminal } ?? true
     }
-    if !useless.isEmpty { holding.removeAll(where: useless.contains) }
-    for listener in useless where listeners[listener] != nil { resume(listener) }
-    // The others in the order in which they came, as long as there is room for the first.
-    while let listener = holding.first, case .held(let entry) = listeners[listener]?.hearing, let entry,
-      room.hasRoomAgain(for: entry)
-    {
-      holding.removeFirst()
-      resume(listener)
+    for listener in useless {
+      listeners[listener]?.need = nil
+      if case .held = listeners[listener]?.hearing { resume(listener) }
     }
-    if holding.isEmpty { log(.notice, .recordFull, "there is room in the record again") }
+    if !useless.isEmpty { leaveHolding(useless.contains) }
+    // The others in the order in which they came, as long as there is room for the next and for those before it.
+    var room = self.room
+    for listener in holding {
+      guard let link = listeners[listener], let need = link.need else { continue }
+      if case .held = link.hearing {
+        guard room.hasRoomAgain(for: need) else { break }
+        resume(listener)
+      }
+      room.take(need)
+    }
   }
 
   private mutating func resumeSpecs() {
