@@ -7,8 +7,9 @@ public enum FacilitatorMessage: Sendable {
   /// With the frame itself: a job's command gets it exactly as received.
   case jobRequest(JobRequest, raw: [UInt8])
   case jobCheated(JobCheated, raw: [UInt8])
-  /// It has the fields of a response and is none. The original takes it for unsupported; but whoever matches
-  /// answers by their order must know that one came.
+  /// It may have been a response, and cannot be read as one: it has the fields of one, or is no JSON and names no
+  /// `message_type`. The original takes it for unsupported; but whoever matches answers by their order must know that one
+  /// may have come.
   case unreadableAnswer(reason: String)
   /// Anything else, with the reason in words for the log. The connection stays up.
   case unsupported(reason: String)
@@ -31,7 +32,10 @@ public enum FacilitatorMessage: Sendable {
     let value: JSONValue
     do {
       value = try JSONValue.parse(frame, limits: JSONLimits(bytes: byteLimit, values: values), nonFinite: true)
-    } catch { return .unsupported(reason: "\(error)") }
+    } catch {
+      return MessageBeginning(frame) == .mayBeAnswer
+        ? .unreadableAnswer(reason: "\(error)") : .unsupported(reason: "\(error)")
+    }
     let looksLikeAnswer = value["message_type"] == nil && (value["status"] != nil || value["errors"] != nil)
     do {
       switch value["message_type"] {
@@ -44,12 +48,12 @@ public enum FacilitatorMessage: Sendable {
   }
 }
 
-/// What a frame is by its beginning, where it is too large to be read.
+/// What a frame is by its beginning, where the whole cannot be read.
 public enum MessageBeginning: Sendable, Hashable {
   /// A request for a job.
   case jobRequest(JobID)
-  /// It has the fields of an answer: see `FacilitatorMessage.unreadableAnswer`.
-  case answer
+  /// No `message_type` is there, which answers alone do without: see `FacilitatorMessage.unreadableAnswer`.
+  case mayBeAnswer
   case other
 
   /// How much is looked at, in bytes: whoever writes the fields in the model's order has named the job by then.
@@ -63,7 +67,7 @@ public enum MessageBeginning: Sendable, Hashable {
     case .string(JobRequest.messageType):
       self =
         fields.hasOnce("uuid") ? JobID(fields["uuid"]?.stringValue ?? "").map { .jobRequest($0) } ?? .other : .other
-    case nil where fields["status"] != nil || fields["errors"] != nil: self = .answer
+    case nil: self = .mayBeAnswer
     default: self = .other
     }
   }

@@ -142,7 +142,7 @@ final class Reception {
       post(.answered(answer, connection: connection))
     case .jobRequest(let request, let raw): received(request, raw, hash)
     case .jobCheated(let report, let raw): received(report, raw, hash)
-    case .unreadableAnswer(let reason): unreadableAnswer(reason, connection)
+    case .unreadableAnswer(let reason): unreadableAnswer(text.count, reason, connection)
     case .unsupported(let reason): ignore("a message of \(text.count) bytes from the facilitator", reason)
     }
   }
@@ -153,13 +153,17 @@ final class Reception {
     switch beginning {
     case .jobRequest(let job):
       lookUp(JobRequested(job: job, body: [], limitSeconds: 0, refusal: "the request has \(what)"))
-    case .answer: unreadableAnswer("it has \(what)", connection)
+    case .mayBeAnswer:
+      unreadableAnswer(bytes, "[jobs] max_request_bytes allows \(settings.maxRequestBytes)", connection)
     case .other: ignore("a message from the facilitator", "it has \(what)")
     }
   }
 
-  private func unreadableAnswer(_ reason: String, _ connection: UInt64) {
-    log("an answer from the facilitator cannot be read: \(reason)", .facilitatorMessageIgnored)
+  /// Ignored, unless an answer is awaited.
+  private func unreadableAnswer(_ bytes: Int, _ reason: String, _ connection: UInt64) {
+    log(
+      "a message of \(bytes) bytes from the facilitator cannot be read, and may have been an answer: \(reason)",
+      .facilitatorMessageIgnored)
     post(.unreadableAnswer(connection: connection))
   }
 
@@ -218,7 +222,7 @@ final class Reception {
   private func log(_ text: String, _ event: JournalEvent) {
     let (passes, dropped) = ignoredLines.admit(at: Self.now)
     guard passes else { return }
-    if dropped > 0 { logger.log(LogEntry(.warning, event, "\(dropped) lines about what is ignored are left out")) }
+    if let leftOut = LineLimit.leftOut(dropped) { logger.log(LogEntry(.warning, event, leftOut)) }
     logger.log(LogEntry(.warning, event, text))
   }
 }

@@ -46,7 +46,7 @@ import Testing
   @Test(arguments: [
     #"{"message_type":"V9"}"#,
     #"{"message_type":1}"#, #"{"message_type":"V2JobRequest"}"#, #"{"message_type":"V0JobCheated"}"#,
-    #"{"status":"success","message_type":"Response"}"#, #""\ud800""#, "[NaN]", "",
+    #"{"status":"success","message_type":"Response"}"#, "[NaN]", "{}", #"{"message_type":"V9","x":"#,
   ]) func unsupported(_ frame: String) {
     guard case .unsupported(let reason) = FacilitatorMessage.classify(Array(frame.utf8)) else {
       Issue.record("\(frame) is taken for something")
@@ -58,7 +58,7 @@ import Testing
   /// To the original they are unsupported as well; but whoever matches answers by their order must know of them.
   @Test(arguments: [
     #"{"status":"success","more":1}"#, #"{"status":"success","errors":[1]}"#, #"{"status":"ok"}"#,
-    #"{"errors":[]}"#,
+    #"{"errors":[]}"#, "", "x", #""\ud800""#, #"{"status":"suc"#, #"{"status":"success"}{}"#, "\u{feff}{}", #"{"mess"#,
   ]) func answersThatCannotBeRead(_ frame: String) {
     guard case .unreadableAnswer(let reason) = FacilitatorMessage.classify(Array(frame.utf8)) else {
       Issue.record("\(frame) is taken for something else")
@@ -68,7 +68,8 @@ import Testing
   }
 
   @Test func frameBeyondTheLimitIsUnsupported() {
-    let frame = [UInt8](repeating: UInt8(ascii: " "), count: FacilitatorMessage.byteLimit) + Array("{}".utf8)
+    let frame =
+      Array(#"{"message_type":"V9"}"#.utf8) + [UInt8](repeating: UInt8(ascii: " "), count: FacilitatorMessage.byteLimit)
     guard case .unsupported = FacilitatorMessage.classify(frame) else {
       Issue.record("a frame beyond the limit is read")
       return

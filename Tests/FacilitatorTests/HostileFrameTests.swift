@@ -28,7 +28,10 @@ import Testing
 
   /// Why a frame is ignored; nil when it is not.
   private static func refusal(_ frame: [UInt8]) -> String? {
-    if case .unsupported(let reason) = FacilitatorMessage.classify(frame) { reason } else { nil }
+    switch FacilitatorMessage.classify(frame) {
+    case .unsupported(let reason), .unreadableAnswer(let reason): reason
+    case .response, .jobRequest, .jobCheated: nil
+    }
   }
 
   private static func nested(_ depth: Int, _ open: String, _ close: String) -> String {

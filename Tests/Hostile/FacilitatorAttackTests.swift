@@ -66,7 +66,7 @@ extension Hostile {
       try duringAttack("texts of 16 MiB") { connection in
         for _ in 0..<3 { try connection.send(frame) }
       } check: { rehearsal, _ in
-        #expect(rehearsal.log.contains("a message from the facilitator is ignored: it has"))
+        #expect(rehearsal.log.contains("bytes from the facilitator cannot be read, and may have been an answer"))
       }
     }
 
@@ -75,6 +75,30 @@ extension Hostile {
       let frame = ServerWebSocket.text(Array(text.utf8))
       try duringAttack("texts of 2 MiB with as many values as fit") { connection in
         for _ in 0..<8 { try connection.send(frame) }
+      }
+    }
+
+    /// The facilitator has not taken the update that it answers so. The next job's answer must not count for it.
+    @Test(arguments: [Array(#"{"status":"err"#.utf8), [120], [UInt8](repeating: 32, count: 3 << 20)])
+    func anAnswerThatIsNoJSONCostsNoUpdate(_ garbage: [UInt8]) throws {
+      try withHostileFacilitator { connection in
+        try connection.welcome()
+        // Where nothing is awaited it is ignored.
+        try connection.send(ServerWebSocket.text(garbage))
+        guard connection.number == 1 else { return try connection.serve() }
+        var spoiled = false
+        try connection.serve(spoiling: { text in
+          guard !spoiled, String(decoding: text, as: UTF8.self).contains(#""accepted""#) else { return nil }
+          spoiled = true
+          return garbage
+        })
+      } _: { rehearsal, facilitator in
+        let jobs = try (0..<2).map { _ in try rehearsal.startJob(at: facilitator) }
+        #expect(facilitator.connectionCount == 1)
+        for job in jobs { try rehearsal.worker(job).acknowledged(.accepted) }
+        for job in jobs { try rehearsal.expectAccepted(job, [.received, .accepted], by: facilitator) }
+        #expect(facilitator.connectionCount == 2)
+        #expect(rehearsal.log.contains("an answer that cannot be read"))
       }
     }
 

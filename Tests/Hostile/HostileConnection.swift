@@ -116,15 +116,21 @@ final class HostileConnection: Sendable {
   }
 
   /// Does what a facilitator should until the connection ends: accepts every update and answers every ping.
-  /// - Parameter answer: sends a frame in its stead, while another thread sends; nil: this one sends.
-  func serve(answering answer: (([UInt8]) throws -> Void)? = nil) throws {
+  /// - Parameters:
+  ///   - answer: sends a frame in its stead, while another thread sends; nil: this one sends.
+  ///   - spoil: is shown each text, and may say how it is answered instead of being taken.
+  func serve(
+    answering answer: (([UInt8]) throws -> Void)? = nil, spoiling spoil: ([UInt8]) -> [UInt8]? = { _ in nil }
+  ) throws {
     let send = answer ?? { try self.send($0) }
     facilitator.serves(self)
     while true {
       let frame = try nextFrame()
       switch frame.opcode {
       case 0x1:
-        if let answer = facilitator.take(frame.payload) { try send(ServerWebSocket.text(answer)) }
+        if let answer = spoil(frame.payload) ?? facilitator.take(frame.payload) {
+          try send(ServerWebSocket.text(answer))
+        }
       case 0x8: return try send(ServerWebSocket.close(Array(frame.payload.prefix(2))))
       case 0x9: try send(ServerWebSocket.pong(frame.payload))
       default: break

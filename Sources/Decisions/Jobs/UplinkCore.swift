@@ -44,7 +44,7 @@ public struct UplinkCore: Sendable {
     /// The WebSocket of that number is open.
     case opened(connection: UInt64)
     case answered(FacilitatorAnswer, connection: UInt64)
-    /// Something that looks like an answer and cannot be read as one.
+    /// Something that may have been an answer and cannot be read as one.
     case unreadableAnswer(connection: UInt64)
     /// The pong to the ping of that number.
     case ponged(UInt64, connection: UInt64)

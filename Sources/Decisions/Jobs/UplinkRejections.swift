@@ -39,7 +39,7 @@ extension UplinkCore {
   ) {
     let (passes, dropped) = refusalLines.admit(at: now)
     guard passes else { return }
-    if dropped > 0 { log(priority, event, "\(dropped) lines about what was not taken are left out") }
+    if let leftOut = LineLimit.leftOut(dropped) { log(priority, event, leftOut) }
     log(priority, event, text, job: job)
   }
 

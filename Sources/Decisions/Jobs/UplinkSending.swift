@@ -85,7 +85,7 @@ extension UplinkCore {
     }
   }
 
-  /// It was meant for something: what comes after it would be taken for the answer to the wrong one.
+  /// What comes after it would be taken for the answer to the wrong update. Where none is awaited it is ignored.
   mutating func unreadableAnswer(at now: Moment) {
     if outbox.inFlight > 0 || session.isAuthenticating {
       dropConnection("an answer that cannot be read", .disagreement, at: now)
@@ -128,7 +128,7 @@ extension UplinkCore {
   /// Says that an attempt failed, and puts it into the update's history.
   private mutating func tried(_ entry: OutboxEntry, _ text: String, _ error: String, at now: Moment) {
     let (passes, dropped) = troubleLines.admit(at: now.boot)
-    if dropped > 0 { log(.warning, .updateRetried, "\(dropped) lines about failed attempts were left out") }
+    if let leftOut = LineLimit.leftOut(dropped) { log(.warning, .updateRetried, leftOut) }
     if passes { log(.warning, .updateRetried, text, job: entry.job) }
     commit([.noteAttempt(entry.id, error: error, at: now.wall)], then: .nothing)
   }
