@@ -36,7 +36,7 @@ public final class FacilitatorProcess {
     let command = wrapper + [programs + "/hordelink-dev-facilitator", "--json"] + arguments
     var request = SpawnRequest(
       executable: command[0], arguments: command,
-      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"])
+      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"] + Rehearsal.sanitizerOptions)
     try stdin.reading.setNonBlocking(false)
     request.standardInput = stdin.reading
     request.standardOutput = stdout.writing

@@ -170,8 +170,8 @@ public final class Rehearsal {
     supervisor = try RunningProcess(pid: try request.spawn())
   }
 
-  /// Of the tests' own environment, for `make sanitize`.
-  private static var sanitizerOptions: [String] {
+  /// NAME=VALUE of the tests' own environment, which every program of ours needs under `make sanitize`.
+  public static var sanitizerOptions: [String] {
     let own = ProcessTable.environment
     return ["ASAN_OPTIONS", "TSAN_OPTIONS"].compactMap { name in own[name].map { "\(name)=\($0)" } }
   }

@@ -138,7 +138,7 @@ extension Rehearsal {
     let location = whole ? [] : ["--runtime-directory", runtimeDirectory]
     var request = SpawnRequest(
       executable: program, arguments: [program] + arguments + location,
-      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"])
+      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"] + Rehearsal.sanitizerOptions)
     let descriptor = Descriptor(owning: file)
     request.standardOutput = descriptor
     request.standardError = descriptor

@@ -175,7 +175,8 @@ extension EndToEnd {
     private func run(_ rehearsal: Rehearsal, _ arguments: [String]) throws -> (Int32?, String) {
       let program = rehearsal.settings.programs + "/hordelink-supervisor"
       var request = SpawnRequest(
-        executable: program, arguments: [program] + arguments, environment: ["PATH=/usr/bin:/bin"])
+        executable: program, arguments: [program] + arguments,
+        environment: ["PATH=/usr/bin:/bin"] + Rehearsal.sanitizerOptions)
       let pipe = try Files.pipe()
       request.standardOutput = pipe.writing
       request.standardError = pipe.writing

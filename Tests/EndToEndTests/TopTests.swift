@@ -92,7 +92,7 @@ private final class TerminalProgram {
     let program = rehearsal.settings.programs + "/hordelinkctl"
     var request = SpawnRequest(
       executable: program, arguments: [program] + arguments + ["--runtime-directory", rehearsal.runtimeDirectory],
-      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"])
+      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8"] + Rehearsal.sanitizerOptions)
     request.standardInput = theirs
     request.standardOutput = theirs
     request.standardError = theirs

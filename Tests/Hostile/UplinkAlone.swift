@@ -33,7 +33,7 @@ final class UplinkAlone {
     let (ours, theirs) = try UnixSocket.pair()
     var request = SpawnRequest(
       executable: programs + "/hordelink-uplink", arguments: [programs + "/hordelink-uplink"],
-      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8", "SWIFT_BACKTRACE=enable=no"])
+      environment: ["PATH=/usr/bin:/bin", "LANG=C.UTF-8", "SWIFT_BACKTRACE=enable=no"] + Rehearsal.sanitizerOptions)
     request.descriptors = [theirs, socket]
     request.standardOutput = log
     request.standardError = log
