@@ -60,6 +60,18 @@ static inline int unread_bytes(int fd) {
   int count = 0;
   return ioctl(fd, 0x541BUL /* SIOCINQ */, &count) < 0 ? -1 : count;
 }
+// tcp(7): what the other side has acknowledged, and what it has not
+struct sent_bytes {
+  unsigned long long acknowledged;
+  int waiting;
+};
+static inline int count_sent_bytes(int fd, struct sent_bytes *sent) {
+  unsigned long long info[16]; // the last is tcpi_bytes_acked of <linux/tcp.h>, Linux 4.1 and later
+  socklen_t length = sizeof info;
+  if (getsockopt(fd, 6 /* IPPROTO_TCP */, 11 /* TCP_INFO */, info, &length) < 0) return -1;
+  sent->acknowledged = length == sizeof info ? info[15] : 0;
+  return ioctl(fd, 0x5411UL /* SIOCOUTQ */, &sent->waiting);
+}
 // posix_spawn(3), glibc 2.34 and later
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 // posix_spawn(3), glibc 2.29 and later

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Messages
 
@@ -31,6 +32,14 @@ public enum InternetSocket {
         throw SystemError("connect", subject(host, port))
       }
     }
+  }
+
+  /// What has become of the bytes that were written to a connected socket (tcp(7), TCP_INFO and SIOCOUTQ).
+  /// - Returns: how many the other side has acknowledged since the connection was made, and how many it has not.
+  public static func sentBytes(_ socket: Int32) throws(SystemError) -> (acknowledged: UInt64, waiting: UInt64) {
+    var sent = sent_bytes()
+    try check("getsockopt", "TCP_INFO of descriptor \(socket)") { count_sent_bytes(socket, &sent) }
+    return (sent.acknowledged, UInt64(max(0, sent.waiting)))
   }
 
   private static func subject(_ host: String, _ port: Int) -> String {

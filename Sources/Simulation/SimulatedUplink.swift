@@ -158,6 +158,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       facilitator?.line.up.send(.specs(specs))
     case .heartbeat, .connectResults, .disconnectResults, .sendResults: break
     case .ping(let number): facilitator?.line.up.send(.ping(number))
+    case .lookAtLine(let number): post(.line(LineState(taken: 0, waiting: 0), connection: number))
     case .send(let job, let status, _):
       if world.record.jobs[job] != nil, !world.durable.holds(job, status) {
         world.fail("\(status.name) of \(job) is sent before it is durable")

@@ -8,6 +8,7 @@ import NIOWebSocket
 import Platform
 
 import enum Decisions.IntakeBounds
+import struct Decisions.LineState
 
 /// What happens on one connection to the facilitator.
 enum FacilitatorEvent {
@@ -179,6 +180,17 @@ final class FacilitatorConnection {
       waiting > unreadLimit
     else { return }
     fail("the facilitator does not read: \(waiting) bytes wait for it")
+  }
+
+  /// How much of what was written the facilitator has taken; nothing is on the way where that cannot be known.
+  var lineState: LineState {
+    let here = (try? channel?.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    let state = try? channel?.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+      socket throws -> LineState in
+      let sent = try InternetSocket.sentBytes(socket)
+      return LineState(taken: sent.acknowledged, waiting: sent.waiting + UInt64(max(0, here)))
+    }
+    return state ?? LineState(taken: 0, waiting: 0)
   }
 
   // MARK: Its end

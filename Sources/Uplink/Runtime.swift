@@ -301,6 +301,8 @@ final class Runtime {
     case .authenticate: authenticate()
     case .heartbeat: facilitator?.write(Heartbeat.frame)
     case .ping(let number): facilitator?.ping(number)
+    case .lookAtLine(let connection):
+      post(.line(facilitator?.lineState ?? LineState(taken: 0, waiting: 0), connection: connection))
     case .send(let job, let status, let metadata):
       Failpoint.reach("uplink.sending")
       facilitator?.write(StatusUpdateFrame.encode(job: job, status: status, metadataJSON: metadata))

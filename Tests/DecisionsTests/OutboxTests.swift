@@ -143,7 +143,7 @@ import Testing
     outbox.enqueue(entry(7, job(1), .accepted))
     #expect(next(&outbox) == [1, 2, 3, 4])
     outbox.connectionLost(.lost, at: at(0))
-    #expect(outbox.inFlight == 0 && outbox.oldestSentAt == nil)
+    #expect(outbox.inFlight == 0 && outbox.awaitedSince == nil)
     #expect(next(&outbox) == [1, 2, 3, 4])
     guard case .delivered(let first, _) = outbox.answered(.success, at: at(0)) else {
       Issue.record("not delivered")
@@ -269,14 +269,23 @@ import Testing
     #expect(outbox.inFlight == 0 && next(&outbox).isEmpty)
   }
 
-  @Test func theAgeOfTheOldestInFlightIsKnown() {
-    var outbox = outbox([entry(1, job(1), .received), entry(2, job(2), .received)])
-    #expect(outbox.oldestSentAt == nil)
+  /// Each answer says that the facilitator goes on, however long ago the next update was sent.
+  @Test func itIsKnownSinceWhenTheNextAnswerIsAwaited() {
+    var outbox = outbox((1...3).map { entry(Int64($0), job($0), .received) })
+    #expect(outbox.awaitedSince == nil)
     _ = outbox.next(at: at(1))
     _ = outbox.next(at: at(2))
-    #expect(outbox.oldestSentAt == at(1))
-    _ = outbox.answered(.success, at: at(3))
-    #expect(outbox.oldestSentAt == at(2))
+    #expect(outbox.awaitedSince == at(1))
+    _ = outbox.answered(.success, at: at(30))
+    #expect(outbox.awaitedSince == at(30))
+    _ = outbox.answered(.success, at: at(40))
+    #expect(outbox.awaitedSince == nil)
+    _ = outbox.next(at: at(50))
+    #expect(outbox.awaitedSince == at(50))
+    outbox.connectionLost(.lost, at: at(60))
+    outbox.connected(at: at(70))
+    _ = outbox.next(at: at(70))
+    #expect(outbox.awaitedSince == at(70))
   }
 
   @Test func theReportIsTheHeadOfWhatWaits() {

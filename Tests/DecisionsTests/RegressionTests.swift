@@ -192,18 +192,6 @@ import Testing
     #expect(uplink.record.statuses(of: job(1)) == [.received, .hordeFailed])
   }
 
-  /// A large frame on a slow line is given the time that its bytes take.
-  @Test func bytesInFlightExtendTheWaitForAnAnswer() {
-    var outbox = Outbox(window: 4)
-    outbox.enqueue(
-      entry(1, job(1), .completed, metadata: [UInt8](repeating: 0, count: 1 << 20)))
-    #expect(outbox.allowance == .zero)
-    _ = outbox.next(at: at(0))
-    #expect(outbox.allowance == .seconds(32))
-    _ = outbox.answered(.success, at: at(40))
-    #expect(outbox.allowance == .zero)
-  }
-
   /// Killed before its dead letter is on record, a successor sends that again: what follows must not have gone before.
   @Test func whatFollowsADeadLetterWaitsUntilThatIsOnRecord() {
     let uplink = UplinkUnderTest()

@@ -10,17 +10,23 @@ import Testing
 
   private func ready(at now: Instant = at(0)) -> Session {
     var session = session()
-    _ = session.demand(at: now, oldestSent: nil)
+    _ = session.demand(at: now, awaited: nil)
     _ = session.opened(at: now)
     session.authenticated(at: now)
     return session
   }
 
-  private func demands(_ session: inout Session, at now: Instant, oldestSent: Instant? = nil) -> [Session
-    .Demand]
-  {
+  /// - Parameter line: as it is seen when an answer is overdue.
+  private func demands(
+    _ session: inout Session, at now: Instant, awaited: Instant? = nil,
+    line: LineState = LineState(taken: 0, waiting: 0)
+  ) -> [Session.Demand] {
     var demands: [Session.Demand] = []
-    while let demand = session.demand(at: now, oldestSent: oldestSent) {
+    while var demand = session.demand(at: now, awaited: awaited) {
+      if demand == .look {
+        guard let seen = session.seen(line, sent: 0, at: now, awaited: awaited) else { continue }
+        demand = seen
+      }
       demands.append(demand)
       if case .drop = demand { break }
     }
@@ -43,7 +49,7 @@ import Testing
     session.authenticated(at: at(2))
     #expect(session.isReady && session.state.name == "ready")
     // The first heartbeat follows the authentication at once.
-    #expect(session.nextDeadline(oldestSent: nil) == at(2))
+    #expect(session.nextDeadline(awaited: nil) == at(2))
     #expect(demands(&session, at: at(2)) == [.heartbeat])
     #expect(demands(&session, at: at(21.9)).isEmpty)
     #expect(demands(&session, at: at(22)) == [.ping])
@@ -55,27 +61,27 @@ import Testing
     #expect(session.lastLoss == "cut" && !session.isReady && session.state.name == "waiting")
     guard case .waiting(let until) = session.state else { return }
     #expect(until >= at(63) && until <= at(64))
-    #expect(session.nextDeadline(oldestSent: nil) == until)
+    #expect(session.nextDeadline(awaited: nil) == until)
     #expect(demands(&session, at: until) == [.connect])
     session.close()
-    #expect(demands(&session, at: at(1000)).isEmpty && session.nextDeadline(oldestSent: nil) == nil)
+    #expect(demands(&session, at: at(1000)).isEmpty && session.nextDeadline(awaited: nil) == nil)
     #expect(session.lost("late", at: at(1001), dice: &dice) == .zero)
     #expect(session.state == .closed && session.state.name == "closed")
   }
 
   @Test func anAttemptHasItsDeadline() {
     var session = session()
-    _ = session.demand(at: at(0), oldestSent: nil)
-    #expect(session.nextDeadline(oldestSent: nil) == at(30))
+    _ = session.demand(at: at(0), awaited: nil)
+    #expect(session.nextDeadline(awaited: nil) == at(30))
     #expect(demands(&session, at: at(29.9)).isEmpty)
     #expect(isDrop(demands(&session, at: at(30))))
   }
 
   @Test func theAuthenticationHasItsDeadline() {
     var session = session()
-    _ = session.demand(at: at(0), oldestSent: nil)
+    _ = session.demand(at: at(0), awaited: nil)
     _ = session.opened(at: at(10))
-    #expect(session.nextDeadline(oldestSent: nil) == at(40))
+    #expect(session.nextDeadline(awaited: nil) == at(40))
     #expect(demands(&session, at: at(39.9)).isEmpty)
     #expect(isDrop(demands(&session, at: at(40))))
   }
@@ -83,24 +89,42 @@ import Testing
   @Test func anUpdatesAnswerHasItsDeadline() {
     var session = ready()
     _ = demands(&session, at: at(0))
-    #expect(session.nextDeadline(oldestSent: at(-15)) == at(15))
-    #expect(demands(&session, at: at(14.9), oldestSent: at(-15)).isEmpty)
-    #expect(isDrop(demands(&session, at: at(15), oldestSent: at(-15))))
+    #expect(session.nextDeadline(awaited: at(-15)) == at(15))
+    #expect(demands(&session, at: at(14.9), awaited: at(-15)).isEmpty)
+    #expect(isDrop(demands(&session, at: at(15), awaited: at(-15))))
   }
 
   @Test func aPongHasItsDeadline() {
     var session = ready()
     _ = demands(&session, at: at(0))
     #expect(demands(&session, at: at(20)) == [.ping])
-    #expect(session.nextDeadline(oldestSent: nil) == at(40))
+    #expect(session.nextDeadline(awaited: nil) == at(40))
     #expect(demands(&session, at: at(39.9)).isEmpty)
     #expect(isDrop(demands(&session, at: at(40))))
+  }
+
+  /// 1 MiB stands before a ping, and the line takes 10 KiB a second.
+  @Test func aPongIsWaitedForAsLongAsTheLineMoves() {
+    var session = ready()
+    _ = demands(&session, at: at(0))
+    #expect(demands(&session, at: at(20)) == [.ping])
+    func line(_ second: Int) -> LineState {
+      let taken = min(UInt64(second) * 10_240, 1 << 20)
+      return LineState(taken: taken, waiting: 1 << 20 - taken)
+    }
+    for second in stride(from: 40, through: 120, by: 20) {
+      let demands = demands(&session, at: at(Double(second)), line: line(second))
+      #expect(!demands.contains { if case .drop = $0 { true } else { false } }, "\(second)")
+      #expect(session.nextDeadline(awaited: nil).map { $0 > at(Double(second)) } == true)
+    }
+    // All of it was taken before the last look, and the wait is over 20 s after that.
+    #expect(isDrop(demands(&session, at: at(140), line: line(140))))
   }
 
   @Test func aConnectionIsOpenedOnlyOnceAndOnlyWhenAskedFor() {
     var session = session()
     #expect(session.opened(at: at(0)) == nil)
-    _ = session.demand(at: at(0), oldestSent: nil)
+    _ = session.demand(at: at(0), awaited: nil)
     #expect(session.opened(at: at(1)) == .authenticate)
     #expect(session.opened(at: at(2)) == nil)
     #expect(session.state == .authenticating(since: at(1)))
@@ -115,7 +139,7 @@ import Testing
       var session = session()
       var now = at(0)
       for (index, readyFor) in readyFor.enumerated() {
-        _ = session.demand(at: now, oldestSent: nil)
+        _ = session.demand(at: now, awaited: nil)
         if let readyFor {
           _ = session.opened(at: now)
           session.authenticated(at: now)

@@ -35,6 +35,8 @@ final class UplinkUnderTest {
   private var asked: [Sent: (JobID, JobStatus)] = [:]
   private var others = 0
   private var jobOf: [UplinkCore.ListenerID: JobID] = [:]
+  /// As the facilitator's line is when it is looked at.
+  var line = LineState(taken: 0, waiting: 0)
 
   init(_ settings: UplinkSettings = .test(), record: RecordModel = RecordModel(), started: Bool = true) {
     self.settings = settings
@@ -67,7 +69,9 @@ final class UplinkUnderTest {
       default: break
       }
     }
-    return carryOut(core.handle(event, at: now))
+    let actions = carryOut(core.handle(event, at: now))
+    for case .lookAtLine(let connection) in actions { return actions + does(.line(line, connection: connection)) }
+    return actions
   }
 
   @discardableResult
@@ -239,7 +243,7 @@ extension [UplinkCore.Action] {
   var effects: [UplinkCore.Action] {
     filter {
       switch $0 {
-      case .log, .toSupervisor(.state), .connect, .disconnect, .authenticate, .heartbeat, .ping: false
+      case .log, .toSupervisor(.state), .connect, .disconnect, .authenticate, .heartbeat, .ping, .lookAtLine: false
       default: true
       }
     }

@@ -5,6 +5,7 @@ import JSON
 import Messages
 import Platform
 import Rehearsal
+import Synchronization
 
 /// One connection to a `HostileFacilitator`. Everything here waits for the socket, and throws when Uplink has ended it.
 ///
@@ -20,6 +21,7 @@ final class HostileConnection: Sendable {
   let number: Int
   private let socket: Descriptor
   private let facilitator: HostileFacilitator
+  private let pace = Mutex<Int?>(nil)
 
   init(_ socket: Descriptor, number: Int, of facilitator: HostileFacilitator) {
     self.socket = socket
@@ -56,14 +58,20 @@ final class HostileConnection: Sendable {
     setsockopt(socket.number, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
   }
 
+  /// From now on it reads no more than so many bytes a second.
+  func readNoFaster(than pace: Int) { self.pace.withLock { $0 = pace } }
+
   /// Reads exactly so many bytes.
   func read(_ count: Int) throws -> [UInt8] {
+    let pace = self.pace.withLock { $0 }
     var bytes: [UInt8] = []
     while bytes.count < count {
-      guard let more = try socket.read(upTo: count - bytes.count), !more.isEmpty else {
+      let most = pace == nil ? count : 4096
+      guard let more = try socket.read(upTo: min(most, count - bytes.count)), !more.isEmpty else {
         throw RehearsalError("Uplink has closed connection \(number)")
       }
       bytes += more
+      if let pace { usleep(useconds_t(more.count * 1_000_000 / pace)) }
     }
     return bytes
   }

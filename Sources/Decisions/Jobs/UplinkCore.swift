@@ -48,6 +48,8 @@ public struct UplinkCore: Sendable {
     case unreadableAnswer(connection: UInt64)
     /// The pong to the ping of that number.
     case ponged(UInt64, connection: UInt64)
+    /// What `lookAtLine` has seen.
+    case line(LineState, connection: UInt64)
     /// A cheat report whose signature holds, and is not on record.
     case cheated([UInt8], signatureHash: [UInt8])
     /// The hotkey and the certificates have been read again, for the next connection, and these settings are in effect.
@@ -131,6 +133,8 @@ public struct UplinkCore: Sendable {
     case authenticate
     case heartbeat
     case ping(UInt64)
+    /// Say how much of what was written the facilitator has taken, by `line`.
+    case lookAtLine(connection: UInt64)
     case send(JobID, JobStatus, metadata: [UInt8]?)
     case sendSpecs(MachineSpecs)
     /// To the server that holds the results of tasks.
@@ -378,6 +382,8 @@ public struct UplinkCore: Sendable {
       if number == connection { unreadableAnswer(at: now) }
     case .ponged(let ping, let number):
       if number == connection { ponged(ping) }
+    case .line(let line, let number):
+      if number == connection { lineSeen(line, at: now) }
     case .cheated(let body, let hash): cheated(body, signatureHash: hash, at: now)
     case .reloaded(let settings): reloaded(settings, at: now)
     case .lost(let reason, let number):
@@ -405,7 +411,7 @@ public struct UplinkCore: Sendable {
   /// When `timeReached` is wanted next.
   public var nextDeadline: Instant? {
     var deadlines = [
-      session.nextDeadline(oldestSent: outbox.oldestSentAt, allowance: outbox.allowance), earliestDeadline, drainUntil,
+      session.nextDeadline(awaited: outbox.awaitedSince), earliestDeadline, drainUntil,
       remembered.first?.until, cheats.nextDeadline, updateHooks.nextDeadline, expireAt, checkDiskAt,
     ]
     if session.isReady, !backlog.isEnding { deadlines.append(outbox.nextDeadline) }

@@ -3,9 +3,7 @@ import Messages
 // The way to the facilitator: what is sent, and what its answers mean.
 extension UplinkCore {
   mutating func serveSession(at now: Moment) {
-    while let demand = session.demand(
-      at: now.boot, oldestSent: outbox.oldestSentAt, allowance: outbox.allowance)
-    {
+    while let demand = session.demand(at: now.boot, awaited: outbox.awaitedSince) {
       switch demand {
       case .connect:
         connection += 1
@@ -13,8 +11,16 @@ extension UplinkCore {
       case .authenticate: actions.append(.authenticate)
       case .heartbeat: actions.append(.heartbeat)
       case .ping: ping()
+      case .look: actions.append(.lookAtLine(connection: connection))
       case .drop(let reason): dropConnection(reason, .lost, at: now)
       }
+    }
+  }
+
+  mutating func lineSeen(_ line: LineState, at now: Moment) {
+    let sent = outbox.bytesInFlight + specs.unconfirmedBytes
+    if case .drop(let reason) = session.seen(line, sent: sent, at: now.boot, awaited: outbox.awaitedSince) {
+      dropConnection(reason, .lost, at: now)
     }
   }
 

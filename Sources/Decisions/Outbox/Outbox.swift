@@ -28,8 +28,6 @@ public struct Outbox: Sendable {
   static let probeDelays: [Duration] = [.zero, .zero, .seconds(1), .seconds(10), .seconds(75)]
   /// What may be in flight before nothing more is sent, in bytes: the last one may go beyond it.
   public static let bytesInFlightLimit = 4 << 20
-  /// Bytes a second that are expected of any line.
-  static let slowestLine = 32_768
 
   private struct Lane: Sendable {
     var entries = Deque<OutboxEntry>()
@@ -54,7 +52,9 @@ public struct Outbox: Sendable {
   private var sent = Deque<Sent>()
   /// How many of those are updates in the record.
   private(set) var storedInFlight = 0
-  private var bytesInFlight = 0
+  private(set) var bytesInFlight = 0
+  /// When the last answer came on this connection.
+  private var answeredAt: Instant?
   /// How many of `sent` are not in the record.
   private var ephemeral = 0
   private var held: [JobID: Instant] = [:]
@@ -88,11 +88,9 @@ public struct Outbox: Sendable {
   public init(window: Int) { self.window = window }
 
   public var inFlight: Int { sent.count }
-  /// What the bytes in flight are given, beyond the time for an answer, to get through a slow line.
-  public var allowance: Duration { .seconds(bytesInFlight / Self.slowestLine) }
-
-  /// When the oldest update in flight was sent.
-  public var oldestSentAt: Instant? { sent.first?.at }
+  /// Since when the next answer is awaited: since the oldest update in flight was sent, or since the answer before. nil when
+  /// nothing is in flight.
+  public var awaitedSince: Instant? { sent.first.map { max($0.at, answeredAt ?? $0.at) } }
 
   /// Whether updates wait that could be sent if there were room in the window.
   public var hasSendable: Bool { !sendable.isEmpty }
@@ -290,6 +288,7 @@ public struct Outbox: Sendable {
       return .disagreement("the facilitator answered \(error?.type ?? ""): \(error?.message ?? "")")
     }
     sent.removeFirst()
+    answeredAt = now
     bytesInFlight -= first.bytes
     let isTaken = error == nil || error?.type == "job.integrity_error"
     if first.isEphemeral {
@@ -430,6 +429,7 @@ public struct Outbox: Sendable {
     sent.removeAll()
     ephemeral = 0
     bytesInFlight = 0
+    answeredAt = nil
     storedInFlight = 0
     isProbing = false
     trust = 1

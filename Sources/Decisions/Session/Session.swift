@@ -39,6 +39,8 @@ public struct Session: Sendable {
     case authenticate
     case heartbeat
     case ping
+    /// An answer is overdue: look at what the other side takes, and tell it by `seen`.
+    case look
     /// Drop the connection at once; the loss is reported as that.
     case drop(String)
   }
@@ -50,7 +52,12 @@ public struct Session: Sendable {
   private var backoff = Backoff()
   private var nextHeartbeat: Instant?
   private var nextPing: Instant?
-  private var pongDue: Instant?
+  /// When the first ping that has no pong was sent.
+  private var pingedAt: Instant?
+  private var pongPatience = Patience(limit: Self.pongDeadline)
+  private var answerPatience = Patience(limit: Self.answerDeadline)
+  /// The line is being looked at.
+  private var isLooking = false
 
   public init(heartbeatInterval: Duration, at now: Instant) {
     self.heartbeatInterval = heartbeatInterval
@@ -80,10 +87,9 @@ public struct Session: Sendable {
     state = .ready(since: now)
     nextHeartbeat = now
     nextPing = now + Self.pingInterval
-    pongDue = nil
   }
 
-  public mutating func ponged() { pongDue = nil }
+  public mutating func ponged() { pingedAt = nil }
 
   /// The connection, or the attempt at one, is over. Returns how long to wait before the next.
   @discardableResult
@@ -95,36 +101,35 @@ public struct Session: Sendable {
     state = .waiting(until: now + delay)
     nextHeartbeat = nil
     nextPing = nil
-    pongDue = nil
+    pingedAt = nil
+    isLooking = false
     return delay
   }
 
   /// No connection is wanted any more.
   public mutating func close() { state = .closed }
 
-  /// When `demands` has something to say next.
-  /// - Parameters:
-  ///   - oldestSent: when the oldest update that is not answered was sent.
-  ///   - allowance: time for what is in flight to get through, on top of every wait for an answer.
-  public func nextDeadline(oldestSent: Instant?, allowance: Duration = .zero) -> Instant? {
+  /// When `demand` has something to say next.
+  /// - Parameter awaited: since when an update's answer is awaited: since it was sent, or since the last answer before
+  ///   it; nil when none is.
+  public func nextDeadline(awaited: Instant?) -> Instant? {
     switch state {
     case .waiting(let until): until
     case .connecting(let since): since + Self.connectDeadline
     case .authenticating(let since): since + Self.answerDeadline
-    case .ready:
-      [
-        nextHeartbeat, nextPing, pongDue.map { $0 + allowance },
-        oldestSent.map { $0 + Self.answerDeadline + allowance },
-      ]
-      .compactMap(\.self).min()
+    case .ready: [nextHeartbeat, nextPing, isLooking ? nil : lookDue(awaited)].compactMap(\.self).min()
     case .closed: nil
     }
   }
 
+  private func lookDue(_ awaited: Instant?) -> Instant? {
+    let pong = pingedAt.map { pongPatience.due(since: $0) }
+    let answer = awaited.map { answerPatience.due(since: $0) }
+    return [pong, answer].compactMap(\.self).min()
+  }
+
   /// What is due at `now`, one thing at a time; nil when nothing is.
-  public mutating func demand(
-    at now: Instant, oldestSent: Instant?, allowance: Duration = .zero
-  ) -> Demand? {
+  public mutating func demand(at now: Instant, awaited: Instant?) -> Demand? {
     switch state {
     case .closed: return nil
     case .waiting(let until):
@@ -136,9 +141,9 @@ public struct Session: Sendable {
     case .authenticating(let since):
       return now - since >= Self.answerDeadline ? .drop("no answer to the authentication within 30 s") : nil
     case .ready:
-      if let pongDue, pongDue + allowance <= now { return .drop("no pong within 20 s") }
-      if let oldestSent, now - oldestSent >= Self.answerDeadline + allowance {
-        return .drop("no answer to an update within 30 s")
+      if !isLooking, let due = lookDue(awaited), due <= now {
+        isLooking = true
+        return .look
       }
       if let due = nextHeartbeat, due <= now {
         nextHeartbeat = now + heartbeatInterval
@@ -146,10 +151,29 @@ public struct Session: Sendable {
       }
       if let due = nextPing, due <= now {
         nextPing = now + Self.pingInterval
-        if pongDue == nil { pongDue = now + Self.pongDeadline }
+        if pingedAt == nil { pingedAt = now }
         return .ping
       }
       return nil
     }
+  }
+
+  /// The line was looked at. Returns the demand to drop the connection, unless it moves or the answer has come meanwhile.
+  /// - Parameter sent: bytes that were sent and are not known to have arrived.
+  public mutating func seen(_ line: LineState, sent: Int, at now: Instant, awaited: Instant?) -> Demand? {
+    guard isReady, isLooking else { return nil }
+    isLooking = false
+    let stands = line.waiting == 0 ? "" : ", and \(line.waiting) bytes wait that the facilitator does not take"
+    if let since = pingedAt, pongPatience.due(since: since) <= now,
+      !pongPatience.goesOn(line, sent: sent, since: since, at: now)
+    {
+      return .drop("no pong within 20 s\(stands)")
+    }
+    if let awaited, answerPatience.due(since: awaited) <= now,
+      !answerPatience.goesOn(line, sent: sent, since: awaited, at: now)
+    {
+      return .drop("no answer to an update within 30 s\(stands)")
+    }
+    return nil
   }
 }

@@ -42,7 +42,7 @@ public struct SpecsQueue: Sendable {
   private var miners: [[UInt8]: Waiting] = [:]
   private var order = Deque<Place>()
   private var unconfirmed: [SpecsEntry] = []
-  private var unconfirmedBytes = 0
+  private(set) var unconfirmedBytes = 0
   private var bytes = 0
   /// The ping whose pong confirms what is unconfirmed; nil when none was sent behind it.
   private var confirmedBy: UInt64?

@@ -60,9 +60,11 @@ private struct RecordingWorld {
       event = choices.bool() ? .opened(connection: connection) : .lost(reason: choices.text(), connection: connection)
     case 9, 10: event = .answered(choices.answer(), connection: connection)
     case 11:
-      event =
-        choices.bool()
-        ? .unreadableAnswer(connection: connection) : .ponged(UInt64(choices.byte()), connection: connection)
+      switch choices.index(4) {
+      case 0, 1: event = .unreadableAnswer(connection: connection)
+      case 2: event = .line(LineState(taken: choices.number(), waiting: choices.number()), connection: connection)
+      default: event = .ponged(UInt64(choices.byte()), connection: connection)
+      }
     case 12, 13: event = .fromSupervisor(choices.supervisorWord())
     case 14: event = choices.lesserEvent()
     default: event = .timeReached

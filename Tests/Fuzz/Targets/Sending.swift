@@ -18,7 +18,6 @@ func fuzzSession(_ bytes: [UInt8]) throws(Finding) {
   while !choices.isOver {
     now = now + .milliseconds(choices.pick([0, 1, 999, 20_000, 60_000, 4_000_000]))
     let oldest = choices.bool() ? now + .seconds(-choices.index(100)) : nil
-    let allowance = Duration.seconds(choices.index(100))
     switch choices.index(6) {
     case 0: _ = session.opened(at: now)
     case 1: if session.isAuthenticating { session.authenticated(at: now) }
@@ -30,13 +29,18 @@ func fuzzSession(_ bytes: [UInt8]) throws(Finding) {
     default: break
     }
     var demands = 0
-    while let demand = session.demand(at: now, oldestSent: oldest, allowance: allowance) {
+    while var demand = session.demand(at: now, awaited: oldest) {
       demands += 1
       try hold(demands < 10, "it asks for more and more at one moment")
+      if demand == .look {
+        let line = LineState(taken: choices.number(), waiting: choices.number())
+        guard let seen = session.seen(line, sent: choices.index(1 << 20), at: now, awaited: oldest) else { continue }
+        demand = seen
+      }
       if case .drop(let reason) = demand { session.lost(reason, at: now, dice: &dice) }
     }
     if session.state != .closed {
-      let due = session.nextDeadline(oldestSent: oldest, allowance: allowance)
+      let due = session.nextDeadline(awaited: oldest)
       try hold(due.map { $0 > now } ?? false, "nothing is due later, or what is due is not done")
     }
   }
