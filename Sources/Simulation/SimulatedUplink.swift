@@ -166,7 +166,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       facilitator?.line.up.send(.update(job, status, world.sent(job, status)))
     case .log(let entry):
       world.note("\(self): \(entry.text)")
-      if entry.text.contains("machine specs are given up on") { world.givesUpSpecs = true }
+      if entry.text.hasPrefix("machine specs of") { world.givesUpSpecs = true }
     case .exit(let code): end(.code(code))
     }
   }

@@ -65,7 +65,7 @@ final class World {
   /// Updates for which the record has no room may be left out for the hook.
   var mayLeaveOutHooks: Bool { settings.maxRows < 1000 }
   private(set) var specsReporter: SimulatedSpecsReporter?
-  /// Specs were given up on, as the facilitator did not agree with us on what was said.
+  /// Specs were given up on: connections were lost with them alone on their way, while updates were taken.
   var givesUpSpecs = false
   private var senders: [SimulatedSender] = []
   /// When the commands that have ended did so.

@@ -13,9 +13,9 @@ private func entry(_ number: UInt64, _ miner: String, bytes: Int = 2) -> SpecsEn
 
 extension SpecsQueue {
   /// Everything that may be sent now, by miner.
-  fileprivate mutating func sendAll() -> [String] {
+  fileprivate mutating func sendAll(at now: Instant = at(0)) -> [String] {
     var sent: [String] = []
-    while let next = next() { sent.append(next.minerHotkey) }
+    while let next = next(at: now) { sent.append(next.minerHotkey) }
     return sent
   }
 }
@@ -39,7 +39,7 @@ extension SpecsQueue {
     #expect(queue.sendAll() == ["a", "b"])
     queue.pinged(1)
     queue.put(entry(3, "a"))
-    #expect(queue.connectionLost(disagreeing: false) == [])
+    queue.connectionLost(.lost, at: at(0))
     #expect(queue.sendAll() == ["b", "a"])
     queue.pinged(2)
     #expect(queue.ponged(2) == [2, 3])
@@ -65,16 +65,89 @@ extension SpecsQueue {
     #expect(queue.sendAll().count == SpecsQueue.batch)
   }
 
-  @Test func onesThatAreNeverUnderstoodAreGivenUpOn() {
+  private func queue(_ miners: [String]) -> SpecsQueue {
     var queue = SpecsQueue()
-    queue.put(entry(1, "a"))
-    for attempt in 1...SpecsQueue.attempts {
-      #expect(queue.sendAll() == ["a"])
-      #expect(queue.connectionLost(disagreeing: false) == [])
-      #expect(queue.sendAll() == ["a"])
-      #expect(queue.connectionLost(disagreeing: true) == (attempt == SpecsQueue.attempts ? [1] : []))
+    for (number, miner) in miners.enumerated() { queue.put(entry(UInt64(number + 1), miner)) }
+    return queue
+  }
+
+  /// However long: no update is taken, so it is the facilitator that is ill.
+  @Test(arguments: [Outbox.Loss.disagreement, .lost, .ours])
+  func nothingIsGivenUpOnWhileNothingGetsThrough(loss: Outbox.Loss) {
+    var queue = queue(["a", "b", "c"])
+    var now = at(0)
+    for _ in 0..<100 {
+      #expect(!queue.sendAll(at: now).isEmpty)
+      queue.connectionLost(loss, at: now)
+      now = now + .seconds(75)
     }
-    #expect(queue.count == 0)
+    #expect(queue.updateTaken().isEmpty)
+    var arrived: [UInt64] = []
+    for ping in 1...3 as ClosedRange<UInt64> {
+      _ = queue.sendAll(at: now)
+      queue.pinged(ping)
+      arrived += queue.ponged(ping)
+    }
+    #expect(Set(arrived) == [1, 2, 3] && queue.count == 0)
+  }
+
+  /// One ends each connection on which it is sent, and updates are taken on the next.
+  @Test(arguments: [Outbox.Loss.disagreement, .lost])
+  func theCulpritIsFoundAndGivenUpOn(loss: Outbox.Loss) {
+    var queue = queue(["a", "b", "culprit", "d", "e"])
+    var arrived: [UInt64] = []
+    var givenUp: [UInt64] = []
+    var connections = 0
+    for step in 1...100 where queue.count > 0 {
+      if queue.sendAll().contains("culprit") {
+        queue.connectionLost(loss, at: at(0))
+        givenUp += queue.updateTaken()
+        connections += 1
+      } else {
+        queue.pinged(UInt64(step))
+        arrived += queue.ponged(UInt64(step))
+      }
+    }
+    #expect(Set(arrived) == [1, 2, 4, 5] && givenUp == [3])
+    #expect(connections <= 10)
+  }
+
+  @Test func aSuspectGoesAloneBehindTheOthersAndLessOftenEachTime() {
+    var queue = queue(["a"])
+    #expect(queue.sendAll() == ["a"])
+    queue.connectionLost(.disagreement, at: at(0))
+    queue.put(entry(2, "b"))
+    #expect(queue.sendAll() == ["b"] && !queue.isProbing)
+    queue.pinged(1)
+    #expect(queue.ponged(1) == [2])
+    #expect(queue.next(at: at(0), mayProbe: false) == nil)
+    var now = at(0)
+    var waits: [Duration] = []
+    for _ in 0..<6 {
+      #expect(queue.sendAll(at: now) == ["a"] && queue.isProbing)
+      queue.connectionLost(.lost, at: now)
+      let due = queue.nextDeadline ?? now
+      waits.append(due - now)
+      if due > now { #expect(queue.sendAll(at: now).isEmpty) }
+      now = due
+    }
+    #expect(waits == [.zero, .seconds(1), .seconds(10), .seconds(75), .seconds(75), .seconds(75)])
+    // A newer one of its miner is none.
+    queue.put(entry(3, "a"))
+    #expect(queue.sendAll(at: now) == ["a"] && !queue.isProbing)
+  }
+
+  @Test func suspectsThatArriveGoInLargerBatches() {
+    var queue = queue((1...40).map { "m\($0)" })
+    _ = queue.sendAll()
+    queue.connectionLost(.disagreement, at: at(0))
+    var batches: [Int] = []
+    for ping in 1...6 as ClosedRange<UInt64> {
+      batches.append(queue.sendAll().count)
+      queue.pinged(ping)
+      _ = queue.ponged(ping)
+    }
+    #expect(batches == [1, 2, 4, 8, 16, 9])
   }
 
   @Test func aMinerThatIsToldOfAgainAndAgainTakesOnePlace() {
@@ -139,6 +212,52 @@ extension SpecsQueue {
     uplink.does(.ponged(.max, connection: uplink.connection))
     uplink.settle()
     #expect(uplink.record.specs.isEmpty)
+  }
+
+  /// It answers that it does not understand; what it means is given up on only once it takes updates in between.
+  @Test func specsOutliveAFacilitatorThatIsIll() {
+    let uplink = UplinkUnderTest()
+    uplink.listener(9, .hello(nil))
+    uplink.listener(9, .specs(SequenceNumber(1), specs("a")))
+    uplink.settle()
+    func fails() {
+      let said = uplink.facilitator(errors("value_error"))
+      #expect(said.contains(.disconnect(connection: uplink.connection)))
+      uplink.settle()
+    }
+    for attempt in 1...10 {
+      if attempt > 1 { uplink.pass(80) }
+      #expect(sent(uplink.connect()) == ["a"])
+      fails()
+    }
+    for number in 1...SpecsQueue.attempts {
+      #expect(uplink.record.specs.count == 1)
+      uplink.pass(31)
+      uplink.request(job(number))
+      uplink.settle()
+      uplink.connect()
+      uplink.facilitator(.success)
+      fails()
+    }
+    #expect(uplink.record.specs.isEmpty)
+  }
+
+  /// Whatever happens while suspect specs are on their way must tell on them alone.
+  @Test func nothingIsSentBesideSuspectSpecs() {
+    let uplink = UplinkUnderTest()
+    uplink.listener(9, .hello(nil))
+    uplink.connect()
+    uplink.request(job(1))
+    uplink.listener(9, .specs(SequenceNumber(1), specs("a")))
+    uplink.settle()
+    // The update's answer cannot be read while the specs are on their way.
+    uplink.does(.unreadableAnswer(connection: uplink.connection))
+    uplink.pass(31)
+    #expect(sent(uplink.connect()).isEmpty)
+    #expect(sent(uplink.facilitator(.success)) == ["a"])
+    uplink.request(job(2))
+    #expect(uplink.settle().sent.isEmpty)
+    #expect(uplink.does(.ponged(.max, connection: uplink.connection)).sent.map(\.job) == [job(2)])
   }
 
   @Test func whatADeadListenerSentDoesNotReplaceWhatItsSuccessorSentSince() {

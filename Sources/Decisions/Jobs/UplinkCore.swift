@@ -358,7 +358,7 @@ public struct UplinkCore: Sendable {
     loadMore(at: now.boot)
     pumpRejections(at: now.boot)
     pump(at: now.boot)
-    pumpSpecs()
+    pumpSpecs(at: now.boot)
     runHooks(at: now.boot)
     lookForResults(at: now.boot)
     advanceStop(at: now)
@@ -414,7 +414,8 @@ public struct UplinkCore: Sendable {
       session.nextDeadline(awaited: outbox.awaitedSince), earliestDeadline, drainUntil,
       remembered.first?.until, cheats.nextDeadline, updateHooks.nextDeadline, expireAt, checkDiskAt,
     ]
-    if session.isReady, !backlog.isEnding { deadlines.append(outbox.nextDeadline) }
+    if session.isReady, !backlog.isEnding, !specs.isProbing { deadlines.append(outbox.nextDeadline) }
+    if session.isReady { deadlines.append(specs.nextDeadline) }
     if looksForResults { deadlines.append(results?.nextDeadline) }
     return deadlines.compactMap(\.self).min()
   }

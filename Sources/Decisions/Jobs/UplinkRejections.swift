@@ -45,7 +45,7 @@ extension UplinkCore {
 
   /// Sends the rejections for which there is room.
   mutating func pumpRejections(at now: Instant) {
-    guard rejections.count > 0 else { return }
+    guard rejections.count > 0, !specs.isProbing else { return }
     while outbox.hasRoomForEphemeral, let next = rejections.next() {
       // The true request may have come since: then the forged one has no answer.
       guard jobs[next.job] == nil else { continue }

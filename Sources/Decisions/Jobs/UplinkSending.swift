@@ -57,7 +57,7 @@ extension UplinkCore {
     }
     rejections.removeAll()
     if let suspect = outbox.connectionLost(loss, at: now.boot) { lostAlone(suspect, reason, at: now) }
-    specsLost(disagreeing: loss == .disagreement)
+    specs.connectionLost(loss, at: now.boot)
     let delay = session.lost(reason, at: now.boot, dice: &dice)
     guard case .waiting = session.state else { return }
     let lost = inFlight > 0 ? "; updates that were in flight: \(inFlight)" : ""
@@ -111,6 +111,7 @@ extension UplinkCore {
           job: entry.job)
       }
       log(.updateDelivered, "delivered", entry, at: now.boot)
+      judgeSpecs()
       if entry.status.isTerminal {
         commit([.retire(entry.id, at: now.wall), .close(entry.job, at: now.wall)], then: .closed(entry.job))
       } else {
@@ -182,7 +183,7 @@ extension UplinkCore {
 
   /// Sends what may be sent.
   mutating func pump(at now: Instant) {
-    guard session.isReady, !backlog.isEnding else { return }
+    guard session.isReady, !backlog.isEnding, !specs.isProbing else { return }
     while let entry = outbox.next(at: now, mayProbe: specs.isConfirmed) {
       actions.append(.send(entry.job, entry.status, metadata: entry.metadata))
     }

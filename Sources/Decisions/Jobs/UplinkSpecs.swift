@@ -14,11 +14,13 @@ extension UplinkCore {
   }
 
   /// Sends specs behind the updates, when none of those can go.
-  mutating func pumpSpecs() {
+  mutating func pumpSpecs(at now: Instant) {
+    specs.timeReached(now)
     guard session.isReady, !outbox.hasSendable, !outbox.isExclusive else { return }
-    while let next = specs.next() { actions.append(.sendSpecs(next)) }
+    while let next = specs.next(at: now, mayProbe: outbox.inFlight == 0) { actions.append(.sendSpecs(next)) }
     if specs.needsPing {
       specs.pinged(nextPing)
+      session.pinged(at: now)
       ping()
     }
   }
@@ -35,13 +37,14 @@ extension UplinkCore {
     drop(arrived)
   }
 
-  mutating func specsLost(disagreeing: Bool) {
-    let givenUp = specs.connectionLost(disagreeing: disagreeing)
-    if !givenUp.isEmpty {
-      log(
-        .error, .updateDead,
-        "\(givenUp.count) machine specs are given up on: the facilitator did not understand what was sent with them")
-    }
+  /// The facilitator has taken an update: it is not ill, and specs that end connections are to blame for that.
+  mutating func judgeSpecs() {
+    let givenUp = specs.updateTaken()
+    guard !givenUp.isEmpty else { return }
+    log(
+      .error, .updateDead,
+      "machine specs of \(givenUp.count) miners are given up on: the facilitator took updates, and the connection was lost "
+        + "with them alone on their way, \(SpecsQueue.attempts) times over")
     drop(givenUp)
   }
 

@@ -89,6 +89,9 @@ public struct Session: Sendable {
     nextPing = now + Self.pingInterval
   }
 
+  /// A ping was sent that was not asked for here.
+  public mutating func pinged(at now: Instant) { if pingedAt == nil { pingedAt = now } }
+
   public mutating func ponged() { pingedAt = nil }
 
   /// The connection, or the attempt at one, is over. Returns how long to wait before the next.
@@ -151,7 +154,7 @@ public struct Session: Sendable {
       }
       if let due = nextPing, due <= now {
         nextPing = now + Self.pingInterval
-        if pingedAt == nil { pingedAt = now }
+        pinged(at: now)
         return .ping
       }
       return nil
