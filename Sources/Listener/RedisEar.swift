@@ -82,7 +82,9 @@ final class RedisEar {
     for action in actions {
       switch action {
       case .connect(let link): try connect(link, at: now)
-      case .disconnect(let link): connections[link] = nil
+      case .disconnect(let link):
+        connections[link] = nil
+        unresolved.remove(link)
       case .send(let link, let command): try send(command, on: link, at: now)
       case .received(let number, let message):
         outputs.append(
@@ -134,8 +136,7 @@ final class RedisEar {
       // The largest message, or several that are together no larger, with what is around each.
       let connection = try Connection(try connect(), limit: settings.maxFrameBytes + 4096)
       connections[link] = connection
-      // It is there once it can be written.
-      try poller.watch(connection.bytes.socket, token: tokens[link] ?? 0, read: false, write: true)
+      try watch(link)
     } catch {
       connections[link] = nil
       try post(.lost(link, "\(error)"), at: now)
@@ -159,9 +160,10 @@ final class RedisEar {
 
   private func watch(_ link: RedisChannel.Link) throws(SystemError) {
     guard let connection = connections[link] else { return }
+    // It is there once it can be written.
     try poller.watch(
-      connection.bytes.socket, token: tokens[link] ?? 0, read: !(isPaused && link == .data),
-      write: connection.bytes.wantsToWrite)
+      connection.bytes.socket, token: tokens[link] ?? 0, read: connection.isOpen && !(isPaused && link == .data),
+      write: connection.bytes.wantsToWrite || !connection.isOpen)
   }
 
   /// Whether what comes is left in the socket for now.

@@ -359,6 +359,17 @@ import Testing
     #expect(away.hasEnded && away.channel.nextDeadline == nil)
   }
 
+  /// As when the address of the server's name comes after it was waited for.
+  @Test(arguments: RedisLayer.allCases) func aConnectionThatIsNotWaitedForAnyMoreIsNotUsed(layer: RedisLayer) {
+    let server = RedisServer(place: .name("redis", port: 6379), password: nil, database: 0)
+    var channel = RedisChannel(
+      settings: RedisChannelSettings(server: server, layer: layer, prefix: "asgi"), job: job(1), longestMessage: 1000,
+      seed: 1)
+    #expect(channel.start(at: at(0)).contains(.connect(.data)))
+    #expect(channel.handle(.timeReached, at: at(10)).contains(.disconnect(.data)))
+    #expect(channel.handle(.connected(.data), at: at(10)) == [])
+  }
+
   @Test(arguments: RedisLayer.allCases, ["NOAUTH Authentication required.", "LOADING Redis is loading", "READONLY no"])
   func whatTheServerRefusesIsSaidAndTriedAgain(layer: RedisLayer, refusal: String) {
     var pair = Pair(layer, password: "pw")

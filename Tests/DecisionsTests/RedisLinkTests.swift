@@ -10,12 +10,12 @@ import Testing
     var link = RedisLink<Int>()
     link.want(at: at(0))
     #expect(link.demand(at: at(0)) == .connect)
-    #expect(link.connected(to: RedisServer(place: .socket("/r")), at: at(0)).isEmpty)
+    #expect(link.connected(to: RedisServer(place: .socket("/r")), at: at(0)) == [])
     link.sent(.reply(1), at: at(0))
     link.isPaused = true
     #expect(link.demand(at: at(15)) == nil)
     link.isPaused = false
-    link.resumed(at: at(15))
+    link.heard(at: at(15))
     #expect(link.demand(at: at(24)) == nil)
     #expect(link.demand(at: at(25)) == .drop("no answer within 10 s"))
   }

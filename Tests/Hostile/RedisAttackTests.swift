@@ -1,3 +1,5 @@
+import Glibc
+import MessagePack
 import Messages
 import Platform
 import Rehearsal
@@ -80,6 +82,83 @@ extension Hostile {
         try rehearsal.expectAccepted(job, [.received] + reported)
         try rehearsal.expectPeakMemoryWithinBounds("results that send \(name)")
       }
+    }
+
+    /// The Listener has all it may hold while it connects, and has room again before the server accepts it.
+    @Test func aConnectionThatComesAboutAfterAPauseIsUsedAtOnce() throws {
+      let server = try SilentServer()
+      defer { server.close() }
+      let accepted = Mailbox<Descriptor>()
+      try BackgroundThread.start {
+        // That of machine specs, and the job's.
+        for _ in 0..<2 {
+          guard let socket = server.accept() else { return }
+          try? HostileRedisConnection(socket).subscribe()
+          accepted.put(socket)
+        }
+      }
+      try onStage { settings in
+        settings.more["channel"] =
+          "kind = \"redis\"\nredis_url = \"redis://127.0.0.1:\(server.port)\"\nmax_frame_bytes = 65536"
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        var connections: [Descriptor] = []
+        while connections.count < 2, let (more, _) = accepted.takeAll() { connections += more }
+        // As many as the server's backlog takes: whoever comes then is not answered.
+        let waiting = try (0...SilentServer.backlog).map { _ in
+          try InternetSocket.connect(to: "127.0.0.1", port: server.port)
+        }
+        connections.removeLast()
+        try rehearsal.until("a Listener that connects") { _, _ in try Self.isConnecting(to: server.port) }
+        let uplink = try rehearsal.readyChild("uplink")
+        ProcessTable.signal(pid_t(uplink.pid), SIGSTOP)
+        let metadata = MessagePackValue.map([
+          MessagePackPair(
+            .string("miner_response"),
+            .map([
+              MessagePackPair(.string("docker_process_stdout"), .string(String(repeating: "x", count: 50_000))),
+              MessagePackPair(.string("docker_process_stderr"), .string("")),
+            ]))
+        ])
+        let workers = try [JobStatus.accepted, .executorReady].map { status in
+          let connection = FrameConnection(
+            try UnixSocket.connect(to: rehearsal.workerSocket(job)), limit: 1 << 16, outgoingLimit: 1 << 20)
+          try connection.send(WorkerUpdateFrame.encode(id: 1, job: job, status: status.name, metadata: metadata))
+          return connection
+        }
+        try rehearsal.until("a Listener that has read them") { _, _ in
+          for worker in workers { try worker.flush() }
+          return try workers.allSatisfy { try !$0.wantsToWrite && Self.unreadBytes(sentOver: $0.socket) == 0 }
+        }
+        ProcessTable.signal(pid_t(uplink.pid), SIGCONT)
+        try rehearsal.expectAccepted(job, [.received, .accepted, .executorReady])
+        for _ in waiting { _ = server.accept() }
+        let again = HostileRedisConnection(try #require(server.accept()))
+        try again.subscribe()
+        try again.send("*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n")
+        let message = RedisClient.message(job, .completed, .null)
+        try again.send(Array("$\(message.count)\r\n".utf8) + message + Array("\r\n".utf8))
+        try rehearsal.expectAccepted(job, [.received, .accepted, .executorReady, .completed])
+        #expect(!rehearsal.log.contains("no connection within"))
+        withExtendedLifetime(connections) {}
+      }
+    }
+
+    /// Whether a connection to this port of the loopback interface waits to be answered. Source: proc(5), /proc/net/tcp.
+    private static func isConnecting(to port: Int) throws -> Bool {
+      let address = "0100007F:" + String(port, radix: 16, uppercase: true)
+      return String(decoding: try Files.read("/proc/net/tcp", limit: 16 << 20), as: UTF8.self).split(separator: "\n")
+        .contains { line in
+          let words = line.split(separator: " ")
+          return words.count > 3 && words[2] == address && words[3] == "02"
+        }
+    }
+
+    /// How much the other side has not read yet of what was sent over this socket, in bytes (unix(7), SIOCOUTQ).
+    private static func unreadBytes(sentOver socket: Descriptor) throws -> Int {
+      var count: Int32 = 0
+      guard ioctl(socket.number, UInt(TIOCOUTQ), &count) == 0 else { throw SystemError("ioctl", "SIOCOUTQ") }
+      return Int(count)
     }
   }
 }

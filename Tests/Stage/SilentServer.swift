@@ -4,6 +4,9 @@ import Synchronization
 
 /// A TCP socket that listens at 127.0.0.1. What connects to it waits: nobody accepts it unless told to.
 package final class SilentServer: Sendable {
+  /// Connections that wait to be accepted at once, but for one more.
+  package static let backlog = 16
+
   package let port: Int
   private let socket: Mutex<Descriptor?>
 
@@ -21,7 +24,7 @@ package final class SilentServer: Sendable {
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let result = withUnsafeMutablePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        bind(socket.number, address, length) == 0 && listen(socket.number, 16) == 0
+        bind(socket.number, address, length) == 0 && listen(socket.number, Int32(Self.backlog)) == 0
           && getsockname(socket.number, address, &length) == 0
       }
     }

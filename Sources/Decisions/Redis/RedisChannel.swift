@@ -132,7 +132,7 @@ public struct RedisChannel: Sendable {
     case .settled(let number): settled(number, at: now)
     case .paused(let isPaused):
       data.isPaused = isPaused
-      if !isPaused { data.resumed(at: now) }
+      if !isPaused { data.heard(at: now) }
     case .drain: drain(at: now)
     case .end: end(at: now)
     case .timeReached: break
@@ -173,7 +173,7 @@ public struct RedisChannel: Sendable {
 
   private mutating func connected(_ link: Link, at now: Instant) {
     let server = settings.server
-    let greeting = withLink(link) { $0.connected(to: server, at: now) }
+    guard let greeting = withLink(link, { $0.connected(to: server, at: now) }) else { return }
     for command in greeting { actions.append(.send(link, command)) }
     if greeting.isEmpty { greeted(link, at: now) }
   }

@@ -43,9 +43,9 @@ struct RedisLink<Expected: Sendable>: Sendable {
 
   mutating func want(at now: Instant) { if case .idle = state { state = .waiting(until: now) } }
 
-  /// It is open. Returns what is to be said first.
-  mutating func connected(to server: RedisServer, at now: Instant) -> [RedisCommand] {
-    guard case .connecting = state else { return [] }
+  /// It is open. Returns what is to be said first; nil when it is not waited for any more.
+  mutating func connected(to server: RedisServer, at now: Instant) -> [RedisCommand]? {
+    guard case .connecting = state else { return nil }
     let greeting = server.greeting
     state = greeting.isEmpty ? .up : .greeting
     expected = Deque(greeting.map { _ in .greeting })
@@ -75,11 +75,8 @@ struct RedisLink<Expected: Sendable>: Sendable {
     }
   }
 
-  /// Something came that nobody asked for.
-  mutating func heard(at now: Instant) { heardAt = now }
-
-  /// It is read again. What is awaited may lie unread since long before.
-  mutating func resumed(at now: Instant) {
+  /// Something came that nobody asked for, or it is read again. What is awaited may lie behind that.
+  mutating func heard(at now: Instant) {
     heardAt = now
     if waitsSince != nil { waitsSince = now }
   }

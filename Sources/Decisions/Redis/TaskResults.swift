@@ -44,7 +44,7 @@ struct TaskResults: Sendable {
     actions = []
     switch event {
     case .connected:
-      send(link.connected(to: server, at: now))
+      send(link.connected(to: server, at: now) ?? [])
     case .reply(let reply): replied(reply, at: now, dice: &dice)
     case .lost(let reason): lost(reason, at: now, dice: &dice)
     }
