@@ -7,128 +7,7 @@ import Testing
 @testable import Decisions
 
 @Suite struct RedisChannelTests {
-  /// A channel and its server, with connections that are there at once.
-  private struct Pair {
-    static let longestMessage = 1000
-    var channel: RedisChannel
-    var server = RedisModel()
-    var now = at(0)
-    var received: [(number: UInt64, message: [UInt8])] = []
-    var log: [String] = []
-    var isReady = false
-    var isDrained = false
-    var hasEnded = false
-    /// Connections that are refused from now on.
-    var isAway = false
-    /// Connections that are open.
-    private(set) var open: [RedisChannel.Link: RedisModel.Client] = [:]
-    private var replies: [RedisModel.Sent] = []
-    /// The server's answers stay on their way.
-    var isSlow = false
-
-    init(_ layer: RedisLayer, password: String? = nil) {
-      let server = RedisServer(place: .address("::1", port: 6379), password: password, database: 2)
-      channel = RedisChannel(
-        settings: RedisChannelSettings(server: server, layer: layer, prefix: "asgi"), job: job(1),
-        longestMessage: Self.longestMessage, seed: 1)
-    }
-
-    mutating func start() {
-      carryOut(channel.start(at: now))
-      settle()
-    }
-
-    mutating func does(_ event: RedisChannel.Event) {
-      carryOut(channel.handle(event, at: now))
-      settle()
-    }
-
-    /// The server's answers arrive, each before the next event.
-    private mutating func settle() {
-      while !isSlow, !replies.isEmpty { takeReply() }
-    }
-
-    /// The answer that has been on its way for longest arrives.
-    mutating func takeReply() {
-      let (client, reply) = replies.removeFirst()
-      guard let link = open.first(where: { $0.value == client })?.key else { return }
-      carryOut(channel.handle(.reply(link, reply), at: now))
-    }
-
-    private mutating func carryOut(_ actions: [RedisChannel.Action]) {
-      for action in actions {
-        switch action {
-        case .connect(let link):
-          if isAway {
-            carryOut(channel.handle(.lost(link, "refused"), at: now))
-          } else {
-            open[link] = server.connect()
-            carryOut(channel.handle(.connected(link), at: now))
-          }
-        case .disconnect(let link): close(link)
-        case .send(let link, let command):
-          if let client = open[link] { replies += server.answer(command, from: client) }
-        case .received(let number, let message): received.append((number, message))
-        case .ready: isReady = true
-        case .drained: isDrained = true
-        case .ended: hasEnded = true
-        case .log(_, let text): log.append(text)
-        }
-      }
-    }
-
-    private mutating func close(_ link: RedisChannel.Link) {
-      if let client = open.removeValue(forKey: link) { server.lose(client) }
-    }
-
-    mutating func lose(_ link: RedisChannel.Link) {
-      guard open[link] != nil else { return }
-      close(link)
-      does(.lost(link, "gone"))
-    }
-
-    static let name = RedisChannelSettings.channel(job(1))
-    static let key = "asgi" + name
-    var set: [RedisModel.Member] { server.sets[Self.key] ?? [] }
-
-    /// Members that are there already.
-    mutating func has(_ text: String, at score: Double, in key: String = Self.key) {
-      replies += server.add(Array(text.utf8), at: score, to: key)
-      settle()
-    }
-
-    mutating func add(_ text: String, at score: Double) {
-      has("............" + text, at: score)
-    }
-
-    mutating func publish(_ text: String) {
-      replies += server.publish(Array(text.utf8), on: Self.name)
-      settle()
-    }
-
-    mutating func pass(_ seconds: Double) {
-      let end = now + .seconds(seconds)
-      while let due = channel.nextDeadline, due <= end {
-        now = max(now, due)
-        does(.timeReached)
-      }
-      now = end
-      does(.timeReached)
-    }
-
-    /// Settles what is there and what comes of it. Returns all of it, in its order.
-    @discardableResult
-    mutating func settleAll() -> [String] {
-      var all: [String] = []
-      while !received.isEmpty {
-        all.append(texts[0])
-        does(.settled(received.removeFirst().number))
-      }
-      return all
-    }
-
-    var texts: [String] { received.map { String(decoding: $0.message, as: UTF8.self) } }
-  }
+  private typealias Pair = RedisChannelUnderTest
 
   // MARK: The core layer
 
@@ -284,16 +163,6 @@ import Testing
     #expect(pair.set.isEmpty)
   }
 
-  @Test func itIsDrainedOnceTheSetIsEmpty() {
-    var pair = Pair(.core)
-    pair.start()
-    for number in 0..<20 { pair.add("\(number)", at: Double(number)) }
-    pair.does(.drain)
-    #expect(!pair.isDrained)
-    #expect(pair.settleAll() == (0..<20).map(String.init))
-    #expect(pair.isDrained)
-  }
-
   // MARK: The pubsub layer
 
   @Test func whatIsPublishedComesFromReadyOn() {
@@ -310,38 +179,7 @@ import Testing
     #expect(pair.texts == ["a", "b"])
   }
 
-  @Test func itIsDrainedByTheAnswerToAPing() {
-    var pair = Pair(.pubsub)
-    pair.start()
-    pair.publish("a")
-    pair.does(.drain)
-    #expect(pair.isDrained && pair.texts == ["a"])
-    var lost = Pair(.pubsub)
-    lost.start()
-    lost.isAway = true
-    lost.lose(.data)
-    lost.does(.drain)
-    #expect(lost.isDrained)
-  }
-
   // MARK: Both
-
-  /// What came between two drains is read before the newer one is over.
-  @Test(arguments: RedisLayer.allCases) func aDrainThatBeginsAnewIsNotOverWithTheOlderOne(_ layer: RedisLayer) {
-    var pair = Pair(layer)
-    pair.start()
-    pair.isSlow = true
-    pair.does(.drain)
-    if layer == .core { pair.add("late", at: 1) } else { pair.publish("late") }
-    pair.does(.drain)
-    pair.takeReply()
-    #expect(!pair.isDrained)
-    pair.isSlow = false
-    pair.does(.timeReached)
-    #expect(pair.texts == ["late"])
-    pair.settleAll()
-    #expect(pair.isDrained)
-  }
 
   @Test(arguments: RedisLayer.allCases)
   func nothingIsLeftAtTheEnd(layer: RedisLayer) {
@@ -426,11 +264,13 @@ import Testing
       var random = SplitMix64(state: seed &+ UInt64(round))
       var pair = Pair(.core)
       pair.server.knowsTracking = Bool.random(using: &random)
+      pair.server.knowsRenaming = Bool.random(using: &random)
       pair.start()
       var added = 0
       var settled: [String] = []
       for _ in 0..<Int.random(in: 10...200, using: &random) {
-        switch Int.random(in: 0...9, using: &random) {
+        switch Int.random(in: 0...10, using: &random) {
+        case 10: pair.does(.drain)
         case 0: pair.lose(.data)
         case 1: pair.lose(.bell)
         case 2: pair.isAway.toggle()
@@ -452,7 +292,7 @@ import Testing
         settled += pair.settleAll()
       }
       #expect(
-        pair.set.isEmpty && settled == (1...max(1, added)).prefix(added).map(String.init), "round \(round)")
+        pair.server.sets.isEmpty && settled == (1...max(1, added)).prefix(added).map(String.init), "round \(round)")
     }
   }
 }

@@ -2,8 +2,10 @@ import Glibc
 import MessagePack
 import Messages
 import Platform
+import Redis
 import Rehearsal
 import Stage
+import Synchronization
 import Testing
 import WorkerClient
 
@@ -81,6 +83,67 @@ extension Hostile {
         try rehearsal.worker(job).acknowledged(.completed)
         try rehearsal.expectAccepted(job, [.received] + reported)
         try rehearsal.expectPeakMemoryWithinBounds("results that send \(name)")
+      }
+    }
+
+    /// Sends what is no update, through a real server and before everything else that is there, until it is told to stop.
+    private final class Flood: Sendable {
+      private let isOver = Atomic(false)
+      private let rounds = Atomic(0)
+
+      init(_ layer: RedisLayer, of job: JobID, through redis: RedisProcess) throws {
+        let socket = redis.socket
+        try BackgroundThread.start { [self] in
+          guard let client = try? RedisClient(socket: socket) else { return }
+          while !isOver.load(ordering: .relaxed), (try? Self.send(layer, of: job, through: client)) != nil {
+            rounds.add(1, ordering: .relaxed)
+          }
+        }
+      }
+
+      private static func send(_ layer: RedisLayer, of job: JobID, through client: RedisClient) throws {
+        switch layer {
+        case .core:
+          let key = RedisClient.key(of: job)
+          // As many as a set takes of senders that count.
+          guard (try client.command("ZCARD", key).integer ?? 0) < 50_000 else { return }
+          let members = (0..<100).flatMap { _ in
+            [Array("0".utf8), (0..<20).map { _ in UInt8.random(in: 0 ... .max) }]
+          }
+          _ = try client.command(RedisCommand([Array("ZADD".utf8), Array(key.utf8)] + members))
+        case .pubsub:
+          let script = "for i = 1, 100 do redis.call('PUBLISH', KEYS[1], 'none') end"
+          _ = try client.command("EVAL", script, "1", RedisChannelSettings.channel(job))
+        }
+      }
+
+      /// How often it has sent.
+      var count: Int { rounds.load(ordering: .relaxed) }
+
+      func stop() { isOver.store(true, ordering: .relaxed) }
+    }
+
+    @Test(arguments: RedisLayer.allCases) func whoeverSendsWithoutEndWithholdsNoExit(_ layer: RedisLayer) throws {
+      guard RedisProcess.isThere else { return print("skipped: \(RedisProcess.program) is not there") }
+      let redis = try RedisProcess(["--client-output-buffer-limit", "pubsub", "0", "0", "0"])
+      defer { redis.tearDown() }
+      try onStage { settings in
+        settings.more["channel"] =
+          "kind = \"redis\"\nredis_layer = \"\(layer)\"\nredis_url = \"unix://\(redis.socket)\""
+        settings.commandIsLauncher = false
+        settings.command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        _ = try rehearsal.runningCommand(job)
+        let flood = try Flood(layer, of: job, through: redis)
+        defer { flood.stop() }
+        try rehearsal.expectLog("a worker's message is refused", times: 50)
+        let before = flood.count
+        try Rehearsal.write([], to: rehearsal.runtimeDirectory + "/end", mode: 0o600)
+        try rehearsal.expectAccepted(job, [.received, .hordeFailed])
+        #expect(flood.count > before)
+        #expect(!rehearsal.log.contains("the next attempt is in"))
+        try rehearsal.expectPeakMemoryWithinBounds("a flood through Redis, \(layer)")
       }
     }
 

@@ -8,6 +8,9 @@ import Redis
 /// sorted set: the lowest are read, and each is removed only after it is settled, so that none is lost however often
 /// this process or the server dies. A second connection, to which the server tells of changes of the key (CLIENT TRACKING), saves
 /// asking again and again; where there is no such thing the key is read four times a second.
+///
+/// What was sent before the job's command ended is set aside then, under a key of its own, so that whoever sends without end
+/// does not withhold the exit.
 public struct RedisChannel: Sendable {
   /// One of its connections.
   public enum Link: Sendable, Hashable, CaseIterable {
@@ -55,7 +58,8 @@ public struct RedisChannel: Sendable {
     case tracking(Int64)
     case takenBack
     /// Asked for in the drain of that number.
-    case messages(drain: Int?)
+    case setAside(drain: Int)
+    case messages
     case removed
     case deleted
   }
@@ -79,10 +83,15 @@ public struct RedisChannel: Sendable {
   private var bell = RedisLink<Expected>()
   private var isReady = false
   private var number: UInt64 = 0
+  /// One of the core layer's set.
+  private struct Member: Sendable {
+    var bytes: [UInt8]
+    var isAside: Bool
+  }
   /// Of the core layer: what has been handed over and is still in the set.
-  private var unsettled: [UInt64: [UInt8]] = [:]
+  private var unsettled: [UInt64: Member] = [:]
   /// Settled while there was no connection, and still in the set.
-  private var toRemove: [[UInt8]] = []
+  private var toRemove: [Member] = []
   private var isReading = false
   /// A change was told of since the reading that is under way was asked for. It may have been made behind that reading and
   /// have come before its answer: they come on two connections.
@@ -92,9 +101,14 @@ public struct RedisChannel: Sendable {
   private var isTracked = false
   private var mayTrack = true
   private var readAt: Instant?
-  private var draining = false
+  /// What was sent before the command ended is being read.
+  private var drain: RedisDrain?
   /// How many have begun.
   private var drains = 0
+  /// Of the core layer: what a drain has set aside may not all be read yet. It is read first: a process before this one may
+  /// have died over it.
+  private var isAside = true
+  private var maySetAside = true
   private var endBy: Instant?
   private var hasEnded = false
   private var lastFailure: String?
@@ -114,6 +128,7 @@ public struct RedisChannel: Sendable {
   private var isCore: Bool { settings.layer == .core }
   private var key: [UInt8] { Array((settings.prefix + channel).utf8) }
   private var inFlightKey: [UInt8] { key + Array("$inflight".utf8) }
+  private var asideKey: [UInt8] { key + Array("$aside".utf8) }
 
   /// What to do first.
   public mutating func start(at now: Instant) -> [Action] {
@@ -133,7 +148,7 @@ public struct RedisChannel: Sendable {
     case .paused(let isPaused):
       data.isPaused = isPaused
       if !isPaused { data.heard(at: now) }
-    case .drain: drain(at: now)
+    case .drain: startDrain(at: now)
     case .end: end(at: now)
     case .timeReached: break
     }
@@ -184,9 +199,11 @@ public struct RedisChannel: Sendable {
     case (.data, false): send(RedisCommand("SUBSCRIBE", channel), .subscribed, at: now)
     case (.data, true):
       isTracked = false
-      send(Self.takeBack.with(key).with(inFlightKey), .takenBack, at: now)
-      for member in toRemove { send(RedisCommand("ZREM").with(key).with(member), .removed, at: now) }
+      send(RedisScripts.takeBack(from: inFlightKey, to: key), .takenBack, at: now)
+      for member in toRemove { remove(member, at: now) }
       toRemove = []
+      // The answer to its setting aside may be lost.
+      isAside = true
       track(at: now)
       read(at: now)
     }
@@ -215,7 +232,7 @@ public struct RedisChannel: Sendable {
     isReading = false
     readAt = nil
     // Of the pubsub layer there is nothing left to be read.
-    if draining, !isCore { drained() }
+    if !isCore { drained() }
   }
 
   // MARK: Replies
@@ -237,11 +254,11 @@ public struct RedisChannel: Sendable {
     answered(expected, reply, at: now)
   }
 
-  /// A server that does not know tracking, or does not let us, is done without it. One that refuses for another reason
-  /// refuses everything, and only for now.
+  /// A server that does not know tracking or renaming, or does not let us, is done without it. One that refuses for
+  /// another reason refuses everything, and only for now.
   private func isHarmless(_ refusal: String, to expected: Expected?) -> Bool {
     switch expected {
-    case .tracking, .clientID: refusal.hasPrefix("ERR ") || refusal.hasPrefix("NOPERM ")
+    case .tracking, .clientID, .setAside: refusal.hasPrefix("ERR ") || refusal.hasPrefix("NOPERM ")
     default: false
     }
   }
@@ -264,16 +281,14 @@ public struct RedisChannel: Sendable {
       isTracked = true
       // What came before it was tracked.
       read(at: now)
-    case .messages(let drain):
+    case .setAside(let number):
+      isReading = false
+      if number == drains { drain?.hasSetAside = true }
+      if reply.refusal == nil { isAside = true } else { maySetAside = false }
+      read(at: now)
+    case .messages:
       let elements = reply.elements ?? []
-      let removed = elements.first?.integer ?? 0
-      if removed > 0 {
-        actions.append(
-          .log(.warning, "\(removed) messages of more than \(longestMessage) bytes are removed; see max_frame_bytes"))
-        hasChanged = true
-      }
-      // What lies behind those that were removed has not been looked at.
-      messages(Array(elements.dropFirst()), drain: removed == 0 ? drain : nil, at: now)
+      messages(elements.dropFirst().compactMap(\.bytes), removed: Int(clamping: elements.first?.integer ?? 0), at: now)
     case .deleted: finish()
     }
   }
@@ -305,19 +320,22 @@ public struct RedisChannel: Sendable {
       hasChanged = true
       read(at: now)
     case ("message", .data):
-      if let payload = rest.last?.bytes {
+      let payload = rest.last?.bytes
+      if let payload {
         number += 1
         actions.append(.received(number, payload))
       } else {
         actions.append(
           .log(.warning, "a message of more than \(longestMessage) bytes is left out; see max_frame_bytes"))
       }
+      drain?.read(bytes: payload?.count ?? longestMessage)
+      endDrainOfEnough(at: now)
     case ("subscribe", .data):
       _ = data.replied(at: now)
       becameReady()
     case ("pong", .data):
       let (expected, _) = data.replied(at: now)
-      if case .drainPong(drains) = expected, draining { drained() }
+      if case .drainPong(drains) = expected { drained() }
     case ("unsubscribe", .data):
       _ = data.replied(at: now)
       finish()
@@ -342,65 +360,60 @@ public struct RedisChannel: Sendable {
 
   // MARK: The core layer's set
 
-  /// Puts back what an original receiver has taken and not finished. Source: channels_redis 4.2.0, core.py.
-  private static let takeBack = RedisCommand(
-    "EVAL",
-    """
-    local left = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
-    for i = 1, #left, 2 do redis.call('ZADD', KEYS[1], left[i + 1], left[i]) end
-    redis.call('DEL', KEYS[2])
-    return #left
-    """, "2")
-
-  /// The lowest of the set, as many as are together no larger than one may be. One that is larger than that is taken out:
-  /// nobody else would, and nothing behind it would be read. Answers how many of those there were, and the others.
-  private static let lowest =
-    """
-    local answer, bytes = {0}, 0
-    for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[1])) do
-      if #member > tonumber(ARGV[2]) then
-        redis.call('ZREM', KEYS[1], member)
-        answer[1] = answer[1] + 1
-      else
-        bytes = bytes + #member
-        if bytes > tonumber(ARGV[2]) then break end
-        answer[#answer + 1] = member
-      end
-    end
-    return answer
-    """
-
   private mutating func read(at now: Instant) {
     guard isCore, data.isUp, !isReading, unsettled.isEmpty else { return }
     isReading = true
     hasChanged = false
     readAt = nil
+    if !isAside, drain?.hasSetAside == false {
+      if maySetAside { return send(RedisScripts.setAside(key, as: asideKey), .setAside(drain: drains), at: now) }
+      drain?.hasSetAside = true
+    }
     send(
-      RedisCommand("EVAL", Self.lowest, "1").with(key).with(Array("\(Self.batch - 1)".utf8))
-        .with(Array("\(longestMessage + Self.saltBytes)".utf8)),
-      .messages(drain: draining ? drains : nil), at: now)
+      RedisScripts.lowest(
+        of: isAside ? asideKey : key, count: Self.batch, bytes: longestMessage + Self.saltBytes), .messages, at: now)
   }
 
-  private mutating func messages(_ members: [RedisReply], drain: Int?, at now: Instant) {
+  /// - Parameter removed: how many were taken out since they were too large.
+  private mutating func messages(_ members: [[UInt8]], removed: Int, at now: Instant) {
     isReading = false
     becameReady()
-    for member in members.compactMap(\.bytes) {
-      guard member.count >= Self.saltBytes else {
+    if removed > 0 {
+      actions.append(
+        .log(.warning, "\(removed) messages of more than \(longestMessage) bytes are removed; see max_frame_bytes"))
+      drain?.read(removed, bytes: removed * longestMessage)
+    }
+    for bytes in members {
+      drain?.read(bytes: bytes.count)
+      let member = Member(bytes: bytes, isAside: isAside)
+      guard bytes.count >= Self.saltBytes else {
         actions.append(
-          .log(.warning, "a message of \(member.count) bytes is no message of channels_redis; it is removed"))
-        send(RedisCommand("ZREM").with(key).with(member), .removed, at: now)
+          .log(.warning, "a message of \(bytes.count) bytes is no message of channels_redis; it is removed"))
+        remove(member, at: now)
         continue
       }
       number += 1
       unsettled[number] = member
-      actions.append(.received(number, Array(member.dropFirst(Self.saltBytes))))
+      actions.append(.received(number, Array(bytes.dropFirst(Self.saltBytes))))
     }
-    if members.isEmpty {
-      if draining, drain == drains { drained() }
-      if draining || hasChanged { read(at: now) } else { scheduleRead(at: now) }
-    } else if unsettled.isEmpty {
-      read(at: now)
-    }
+    guard members.isEmpty, removed == 0 else { return readOn(at: now) }
+    // What was set aside is read, or there was none.
+    let wasAside = isAside
+    isAside = false
+    if drain?.hasSetAside == true { drained() }
+    if drain != nil || hasChanged || wasAside { read(at: now) } else { scheduleRead(at: now) }
+  }
+
+  /// Reads what lies behind the messages that were read, once all of these are settled.
+  private mutating func readOn(at now: Instant) {
+    guard unsettled.isEmpty else { return }
+    endDrainOfEnough(at: now)
+    read(at: now)
+  }
+
+  private mutating func remove(_ member: Member, at now: Instant) {
+    let key = member.isAside ? asideKey : key
+    send(RedisCommand("ZREM").with(key).with(member.bytes), .removed, at: now)
   }
 
   private mutating func scheduleRead(at now: Instant) {
@@ -411,18 +424,14 @@ public struct RedisChannel: Sendable {
 
   private mutating func settled(_ number: UInt64, at now: Instant) {
     guard let member = unsettled.removeValue(forKey: number) else { return }
-    if data.isUp {
-      send(RedisCommand("ZREM").with(key).with(member), .removed, at: now)
-    } else {
-      toRemove.append(member)
-    }
-    if unsettled.isEmpty { read(at: now) }
+    if data.isUp { remove(member, at: now) } else { toRemove.append(member) }
+    readOn(at: now)
   }
 
   // MARK: The end
 
-  private mutating func drain(at now: Instant) {
-    draining = true
+  private mutating func startDrain(at now: Instant) {
+    drain = RedisDrain(at: now)
     drains += 1
     if isCore {
       read(at: now)
@@ -434,8 +443,19 @@ public struct RedisChannel: Sendable {
   }
 
   private mutating func drained() {
-    draining = false
+    guard drain != nil else { return }
+    drain = nil
     actions.append(.drained)
+  }
+
+  private mutating func endDrainOfEnough(at now: Instant) {
+    guard let drain, drain.isEnough(longestMessage: longestMessage, at: now) else { return }
+    actions.append(
+      .log(
+        .warning,
+        "\(drain.messages) messages that were sent through Redis before the command ended have been read and there are more: "
+          + "its exit waits no longer"))
+    drained()
   }
 
   private mutating func end(at now: Instant) {
@@ -443,7 +463,7 @@ public struct RedisChannel: Sendable {
     endBy = now + Self.endDeadline
     guard data.isUp else { return finish() }
     if isCore {
-      send(RedisCommand("DEL").with(key).with(inFlightKey), .deleted, at: now)
+      send(RedisCommand("DEL").with(key).with(inFlightKey).with(asideKey), .deleted, at: now)
     } else {
       send(RedisCommand("UNSUBSCRIBE", channel), .unsubscribed, at: now)
     }

@@ -29,6 +29,7 @@ public struct RedisModel {
   /// Clients that have read a key and are to hear of its next change, which forgets them.
   private var readers: [String: [Client]] = [:]
   public var knowsTracking = true
+  public var knowsRenaming = true
   /// What it refuses with, and how often.
   public var refuses: (text: String, times: Int) = ("", 0)
   /// It reads its data from the disk: only connections and channels are served.
@@ -99,6 +100,7 @@ public struct RedisModel {
       return [(client, subscribes ? .array([.bytes(Array("pong".utf8)), .bytes([])]) : .status("PONG"))]
     case "EVAL" where text(1).contains("ZRANGE', KEYS[1], 0"):
       return [(client, lowest(of: text(3), upTo: Int(text(4)) ?? -1, bytes: Int(text(5)) ?? 0, for: client))]
+    case "EVAL" where text(1).contains("RENAMENX"): return setAside(text(3), as: text(4), for: client)
     case "EVAL": return takeBack(from: text(4), to: text(3), for: client)
     case "ZREM":
       let isThere = sets[text(1)]?.contains { $0.bytes == words[2] } == true
@@ -146,6 +148,17 @@ public struct RedisModel {
     guard let left = sets.removeValue(forKey: inFlight) else { return [(client, .integer(0))] }
     insert(left, into: key)
     return changed(key, by: client) + [(client, .integer(Int64(2 * left.count)))]
+  }
+
+  /// The script that gives a set another key.
+  private mutating func setAside(_ key: String, as aside: String, for client: Client) -> [Sent] {
+    guard knowsRenaming else {
+      return [(client, .error("ERR The user executing the script can't run this command or subcommand script"))]
+    }
+    guard let set = sets[key], sets[aside] == nil else { return [(client, .integer(0))] }
+    sets[key] = nil
+    sets[aside] = set
+    return changed(key, by: client) + changed(aside, by: client) + [(client, .integer(1))]
   }
 
   private mutating func insert(_ members: [Member], into key: String) {

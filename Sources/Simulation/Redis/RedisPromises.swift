@@ -41,7 +41,7 @@ extension World {
   /// A Listener that leaves takes its job's keys with it, unless the server was not to be had.
   private func checkKeys(of job: JobID, _ redis: SimulatedRedis) {
     guard let last = lastListener[job], last.redisWasWell else { return }
-    for name in [redis.key(of: job), redis.key(of: job) + "$inflight"] {
+    for name in ["", "$inflight", "$aside"].map({ redis.key(of: job) + $0 }) {
       let left = redis.model.sets[name]?.filter { $0.score * 1_000_000_000 < Double(last.end) } ?? []
       if !left.isEmpty { fail("the key \(name) is left with \(left.count) members") }
     }

@@ -33,6 +33,7 @@ final class SimulatedRedis {
       place: .address("::1", port: 6379), password: world.chance(2) ? "secret" : nil, database: world.chance(2) ? 1 : 0)
     settings = RedisChannelSettings(server: server, layer: layer, prefix: "asgi")
     model.knowsTracking = !world.chance(3)
+    model.knowsRenaming = !world.chance(5)
   }
 
   func key(of job: JobID) -> String { settings.prefix + RedisChannelSettings.channel(job) }
