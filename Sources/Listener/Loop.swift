@@ -38,6 +38,10 @@ final class Loop {
   /// What is sent to Uplink once that has taken what was sent before. As messages they cost no second copy.
   private var unsent = Deque<ListenerToUplink>()
   private static let unsentBytesAtOnce = 1 << 16
+  /// How much more is taken from workers in this turn.
+  var turn = TurnBudget()
+  /// Workers that may have sent more than there was a turn for. They come first in the next one, in this order.
+  var waiting = Deque<Worker>()
   /// Workers that something was written to since the last flush.
   private var written: [Worker] = []
 
@@ -79,7 +83,10 @@ final class Loop {
     if let code = try serveControl(readable: false) { return code }
     while true {
       try flush()
-      for ready in try poller.wait(timeout: timeout) {
+      let events = try poller.wait(timeout: timeout)
+      turn = TurnBudget()
+      if !waiting.isEmpty, let code = try takeFromWaiting() { return code }
+      for ready in events {
         let code =
           switch ready.token {
           case Token.control: try serveControl(readable: ready.readable || ready.hungUp)
@@ -102,6 +109,7 @@ final class Loop {
   }
 
   private var timeout: Int32? {
+    guard waiting.isEmpty else { return 0 }
     let now = now
     if let drain, workers.values.contains(where: { !$0.isDrained && ($0.isRead || drain.cuts($0, at: now)) }) {
       return 0
@@ -154,8 +162,8 @@ final class Loop {
       case .resumeReading(let id):
         guard let worker = workers[id] else { continue }
         worker.paused = false
-        try watch(worker)
-        if let code = try takeRequests(worker) { return code }
+        // Not now: what it has sent may pause the next one that is resumed here.
+        wait(worker)
       case .drain:
         drain = Drain(of: listening, after: drain, at: now)
         for worker in workers.values { try worker.owe() }

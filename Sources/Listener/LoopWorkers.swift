@@ -13,6 +13,8 @@ extension Loop {
   private static let readTogether = 2 << 20
   /// As many bytes of answers are sent together.
   static let answersAtOnce = 4096
+  /// As many connections are accepted before the loop turns to its other sockets.
+  private static let acceptedAtOnce = 64
   /// How long nothing is accepted after a connection could not be, unless another one closes before.
   private static let acceptRest = Duration.seconds(1)
 
@@ -20,14 +22,18 @@ extension Loop {
   private var limit: Int { drain == nil ? Self.connectionLimit : 4 * Self.connectionLimit }
 
   func acceptWorkers() throws(SystemError) -> Int32? {
-    while true {
+    for _ in 0..<Self.acceptedAtOnce {
       // Whoever has connected since the drain began waits until it is over.
       if drain?.hasAccepted == true {
         try stopAccepting()
         return nil
       }
       guard workers.count < limit else {
-        guard let worker = givingWay else { break }
+        guard let worker = givingWay else {
+          acceptAgainAt = bounds.nextIdle ?? now + ConnectionBounds.idleTime
+          try stopAccepting()
+          return nil
+        }
         let text = "a silent connection gives way to another: \(workers.count) are open"
         if let code = try tell(.log(.notice, text)) { return code }
         if let code = try forget(worker) { return code }
@@ -65,8 +71,6 @@ extension Loop {
       try watch(worker)
       if let code = try handle(.workerConnected(worker.id)) { return code }
     }
-    acceptAgainAt = bounds.nextIdle ?? now + ConnectionBounds.idleTime
-    try stopAccepting()
     return nil
   }
 
@@ -163,11 +167,34 @@ extension Loop {
     return bounds.holdsPart(worker.id) ? .max : FrameConnection.smallestRead
   }
 
-  /// Hands over the whole frames that have been read, as long as the worker is not paused.
+  /// Has what a worker has sent looked at in one of the next turns, behind those that wait already.
+  func wait(_ worker: Worker) {
+    guard !worker.waits else { return }
+    worker.waits = true
+    waiting.append(worker)
+  }
+
+  /// Goes on with those for whom there was no turn.
+  func takeFromWaiting() throws(SystemError) -> Int32? {
+    while !turn.isOver, let worker = waiting.popFirst() {
+      worker.waits = false
+      guard workers[worker.id] != nil else { continue }
+      if let code = try takeRequests(worker) { return code }
+      if workers[worker.id] != nil { try watch(worker) }
+    }
+    return nil
+  }
+
+  /// Hands over the whole frames that have been read, as long as the worker is not paused and the turn goes on.
   func takeRequests(_ worker: Worker) throws(SystemError) -> Int32? {
     var took = false
     defer { bounds.heard(worker.id, unfinished: worker.connection.unfinishedBytes, isAnother: took, at: now) }
     while !worker.paused, !worker.stuffed, !worker.finishedReading, workers[worker.id] != nil {
+      guard !turn.isOver else {
+        wait(worker)
+        return nil
+      }
+      let before = worker.connection.unfinishedBytes
       let request: WorkerRequest?
       do {
         request = try worker.nextRequest(job: settings.job, limit: settings.maxFrameBytes)
@@ -185,6 +212,7 @@ extension Loop {
         try watch(worker)
       }
       took = true
+      turn.took(bytes: before - worker.connection.unfinishedBytes)
       bounds.asked(worker.id)
       Failpoint.reach("listener.received")
       if let code = try handle(.workerRequest(worker.id, request)) { return code }
@@ -290,7 +318,7 @@ struct Drain {
 
   /// Whether that worker cannot be read on, and it is too late to wait for it.
   func cuts(_ worker: Worker, at now: Instant) -> Bool {
-    (worker.stuffed || worker.starved && !worker.paused) && patientUntil <= now
+    (worker.stuffed || worker.starved && !worker.paused && !worker.waits) && patientUntil <= now
   }
 
   /// Somebody was accepted. Returns whether it is the mark.

@@ -13,6 +13,8 @@ final class Worker {
   var starved = false
   /// Not read from for now: it has not taken the answers that it has.
   var stuffed = false
+  /// Not read from for now: the loop's turn ended before all that it had sent was looked at.
+  var waits = false
   /// Nothing more can be read from it.
   var finishedReading = false
   /// It takes no answers any more. What it has sent is read all the same.
@@ -22,18 +24,21 @@ final class Worker {
   /// How much it had sent, from its first byte on, when the drain began.
   var owedUntil = 0
 
-  /// Whether every frame that it had sent before the drain began has been handed over. As long as it is paused or stuffed,
-  /// whole ones may be left among what was read.
+  /// Whether every frame that it had sent before the drain began has been handed over. As long as it is paused, is stuffed
+  /// or waits, whole ones may be left among what was read.
   var isDrained: Bool {
     let read = connection.bytesRead
-    return finishedReading || read - connection.unfinishedBytes >= owedUntil || !paused && !stuffed && read >= owedUntil
+    return finishedReading || read - connection.unfinishedBytes >= owedUntil || isTakenFrom && read >= owedUntil
   }
 
   /// Has the drain read what it has sent by now.
   func owe() throws(SystemError) { owedUntil = connection.bytesRead + (try UnixSocket.unreadBytes(connection.socket)) }
 
   /// Whether what it sends is read now.
-  var isRead: Bool { !paused && !starved && !stuffed && !finishedReading }
+  var isRead: Bool { isTakenFrom && !starved && !finishedReading }
+
+  /// Whether its whole frames are handed over as soon as they are read.
+  private var isTakenFrom: Bool { !paused && !stuffed && !waits }
 
   init(id: ConnectionID, connection: FrameConnection) {
     self.id = id

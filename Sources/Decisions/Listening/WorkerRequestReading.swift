@@ -6,6 +6,11 @@ extension WorkerRequest {
   /// A worker's own id of a request, in bytes: it is kept until the answer.
   private static let longestID = 1024
 
+  /// A frame may have a value for as many bytes of the largest frame: decoded, a value takes 24 bytes.
+  private static let bytesPerValue = 8
+  /// A frame may have as many values, however small the largest frame is.
+  private static let leastValues = 1024
+
   /// What a frame's body asks for.
   ///
   /// - Parameters:
@@ -14,7 +19,8 @@ extension WorkerRequest {
   public init(_ body: ArraySlice<UInt8>, job: JobID?, limit: Int) {
     var request = WorkerRequest(id: nil, content: .update(.unknown, metadata: nil))
     do {
-      try MessagePackView.decode(body) { request = WorkerRequest($0, job: job, limit: limit) }
+      let limits = MessagePackLimits(values: max(Self.leastValues, limit / Self.bytesPerValue))
+      try MessagePackView.decode(body, limits: limits) { request = WorkerRequest($0, job: job, limit: limit) }
     } catch {
       request = WorkerRequest(.malformed, "the frame is not MessagePack: \(error)")
     }
