@@ -314,6 +314,7 @@ let package = Package(
       name: "DecisionsTests",
       dependencies: ["TestSupport", "Decisions", "JSON", "MessagePack", "Messages", "Simulation", "StatusUpdates"],
       swiftSettings: strict),
+    .target(name: "RecordFile", dependencies: ["CSQLite"], path: "Tests/RecordFile", swiftSettings: strict),
     .target(
       name: "FaultCampaign", dependencies: ["Decisions", "Messages", "Platform", "Rehearsal", "WorkerClient"],
       path: "Tests/Faults/Campaign", swiftSettings: strict),
@@ -325,8 +326,8 @@ let package = Package(
     .testTarget(
       name: "FaultTests",
       dependencies: [
-        "TestSupport", "CSQLite", "FaultCampaign", "MessagePack", "Messages", "Platform", "Rehearsal", "Stage", "Store",
-        "WorkerClient",
+        "TestSupport", "FaultCampaign", "MessagePack", "Messages", "Platform", "RecordFile", "Rehearsal", "Stage",
+        "Store", "WorkerClient",
       ], path: "Tests/Faults/Tests", swiftSettings: strict),
     .target(
       name: "PowerCut",
@@ -363,8 +364,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["TestSupport", "Simulation"], swiftSettings: strict),
     .testTarget(
-      name: "StoreTests", dependencies: ["CSQLite", "Decisions", "Messages", "Platform", "Store"], swiftSettings: strict
-    ),
+      name: "StoreTests", dependencies: ["Decisions", "Messages", "Platform", "RecordFile", "Store"],
+      swiftSettings: strict),
   ]
 )
 

@@ -1,7 +1,7 @@
-import CSQLite
 import Decisions
 import Foundation
 import Messages
+import RecordFile
 import Store
 import Testing
 
@@ -13,7 +13,7 @@ import Testing
   static func columns(of type: String) throws -> [(table: String, column: String)] {
     let record = try TemporaryRecord()
     _ = try record.open()
-    return try record.texts(
+    return try RecordFile(record.file).texts(
       """
       SELECT m.name || ' ' || c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c
       WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND c.type = '\(type)' ORDER BY 1
@@ -94,7 +94,8 @@ import Testing
   private func expectNamedOrServed(_ table: String, _ column: String, _ value: String, rows: String) throws {
     let record = try Self.copyOfRecord()
     // What is not unique, or would be null, SQLite itself refuses.
-    guard record.runs("PRAGMA foreign_keys = OFF; UPDATE \(table) SET \(column) = \(value) WHERE \(rows)") else {
+    guard (try? record.run("PRAGMA foreign_keys = OFF; UPDATE \(table) SET \(column) = \(value) WHERE \(rows)")) != nil
+    else {
       return
     }
     do {
@@ -181,31 +182,5 @@ import Testing
     try store.transaction { () throws(StoreError) in
       _ = try store.expire(closedBefore: moment.wall, forgottenBefore: moment.wall, limit: 10)
     }
-  }
-}
-
-extension TemporaryRecord {
-  /// Runs SQL behind the record's back; false where SQLite refuses it.
-  fileprivate func runs(_ sql: String) -> Bool {
-    var handle: OpaquePointer?
-    defer { sqlite3_close(handle) }
-    return sqlite3_open(file, &handle) == SQLITE_OK && sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK
-  }
-
-  /// The texts of a query's first column.
-  fileprivate func texts(_ sql: String) throws -> [String] {
-    var handle: OpaquePointer?
-    var statement: OpaquePointer?
-    defer {
-      sqlite3_finalize(statement)
-      sqlite3_close(handle)
-    }
-    try #require(sqlite3_open(file, &handle) == SQLITE_OK)
-    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK)
-    var texts: [String] = []
-    while sqlite3_step(statement) == SQLITE_ROW {
-      texts.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "")
-    }
-    return texts
   }
 }

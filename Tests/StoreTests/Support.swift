@@ -1,7 +1,7 @@
-import CSQLite
 import Decisions
 import Foundation
 import Messages
+import RecordFile
 import Store
 import Testing
 
@@ -20,26 +20,10 @@ final class TemporaryRecord {
   func open() throws -> Store { try Store(file: file) }
 
   /// Runs SQL behind the record's back.
-  func run(_ sql: String, in file: String? = nil) throws {
-    var handle: OpaquePointer?
-    defer { sqlite3_close(handle) }
-    try #require(sqlite3_open(file ?? self.file, &handle) == SQLITE_OK)
-    try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle)))")
-  }
+  func run(_ sql: String, in file: String? = nil) throws { try RecordFile(file ?? self.file).run(sql) }
 
   /// One number out of it.
-  func number(_ sql: String, in file: String? = nil) throws -> Int64 {
-    var handle: OpaquePointer?
-    var statement: OpaquePointer?
-    defer {
-      sqlite3_finalize(statement)
-      sqlite3_close(handle)
-    }
-    try #require(sqlite3_open(file ?? self.file, &handle) == SQLITE_OK)
-    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK)
-    try #require(sqlite3_step(statement) == SQLITE_ROW)
-    return sqlite3_column_int64(statement, 0)
-  }
+  func number(_ sql: String, in file: String? = nil) throws -> Int64 { try RecordFile(file ?? self.file).number(sql) }
 }
 
 let now = WallTime(milliseconds: 1_000_000)

@@ -1,8 +1,8 @@
-import CSQLite
 import Glibc
 import MessagePack
 import Messages
 import Platform
+import RecordFile
 import Rehearsal
 import Stage
 import Store
@@ -77,8 +77,8 @@ private let job = "11111111-2222-4333-8444-555555555555"
       try rehearsal.killSupervisor()
       let file = rehearsal.stateDirectory + "/hordelink.db"
       let last = "WHERE rowid = (SELECT max(rowid) FROM \(table))"
-      let old = try self.number(in: file, "SELECT \(column) FROM \(table) \(last)")
-      _ = try self.number(in: file, "UPDATE \(table) SET \(column) = \(number) \(last) RETURNING 1")
+      let old = try RecordFile(file).number("SELECT \(column) FROM \(table) \(last)")
+      try RecordFile(file).run("UPDATE \(table) SET \(column) = \(number) \(last)")
 
       try rehearsal.startSupervisor()
       try rehearsal.until("\(table).\(column) of row") { $0.log.contains($1) }
@@ -87,28 +87,10 @@ private let job = "11111111-2222-4333-8444-555555555555"
       #expect(uplink != nil && uplink?.state != "ready")
       #expect(!rehearsal.log.contains("was ended by signal \(SIGILL)"))
 
-      _ = try self.number(in: file, "UPDATE \(table) SET \(column) = \(old) \(last) RETURNING 1")
+      try RecordFile(file).run("UPDATE \(table) SET \(column) = \(old) \(last)")
       try rehearsal.facilitatorComesBack()
       try rehearsal.expectAccepted(id, [.received, .accepted], milliseconds: 60_000)
     }
-  }
-
-  /// One number out of a database that nobody else writes to.
-  private func number(in file: String, _ sql: String) throws -> Int64 {
-    var handle: OpaquePointer?
-    var statement: OpaquePointer?
-    defer {
-      sqlite3_finalize(statement)
-      sqlite3_close(handle)
-    }
-    try #require(sqlite3_open(file, &handle) == SQLITE_OK)
-    sqlite3_busy_timeout(handle, 5000)
-    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK, "\(sql)")
-    try #require(sqlite3_step(statement) == SQLITE_ROW)
-    let number = sqlite3_column_int64(statement, 0)
-    // All of it is done with the end of the rows.
-    #expect(sqlite3_step(statement) == SQLITE_DONE)
-    return number
   }
 
   /// Beyond the room of its disk the service takes what ends jobs and nothing else; what it has taken is not lost, and
