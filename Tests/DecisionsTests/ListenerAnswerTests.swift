@@ -148,6 +148,16 @@ import Testing
     for id in 1...3 as ClosedRange<UInt64> { #expect(resumed.contains(.resumeReading(ConnectionID(id)))) }
   }
 
+  @Test func whoComesWhileThereIsNoRoomIsNotReadEither() {
+    var listener = ListenerUnderTest(maxFrameBytes: 1000)
+    listener.does(.uplinkConnected)
+    listener.uplink(.welcome(ended: false))
+    listener.does(.workerConnected(ConnectionID(1)))
+    listener.sends(.accepted, on: 1, metadata: [UInt8](repeating: 0, count: 1000))
+    #expect(listener.does(.workerConnected(ConnectionID(2))) == [.pauseReading(ConnectionID(2))])
+    #expect(listener.uplink(stored(1)).contains(.resumeReading(ConnectionID(2))))
+  }
+
   @Test func idsThatTakeMuchPauseEverybodyAndNobodyForEver() {
     var listener = ListenerUnderTest.welcomed(connections: [1, 2])
     let id = MessagePackValue.array(Array(repeating: .null, count: 1000))

@@ -194,7 +194,7 @@ public struct ListenerCore: Sendable {
       link = .down
     case .fromUplink(let message): fromUplink(message, at: now)
     case .fromSupervisor(let message): fromSupervisor(message)
-    case .workerConnected(let connection): connections[connection] = Connection()
+    case .workerConnected(let connection): connected(connection)
     case .workerRequest(let connection, let request): received(request, on: connection)
     case .workerAtEnd(let connection):
       connections.change(connection) { $0.atEnd = true }
@@ -203,7 +203,7 @@ public struct ListenerCore: Sendable {
     case .drained: drained()
     case .channelReady:
       channelIsReady = true
-      connections[Self.redisConnection] = Connection()
+      connected(Self.redisConnection)
       sayReady()
     case .channelEnded:
       channelIsReady = true
@@ -290,6 +290,12 @@ public struct ListenerCore: Sendable {
     if stopping == .draining { stopping = .afterLast }
   }
 
+  /// One that comes while there is no room is not read either, or each newcomer would bring a frame more.
+  private mutating func connected(_ id: ConnectionID) {
+    connections[id] = Connection()
+    if !hasRoom { pause([id]) }
+  }
+
   private mutating func received(_ request: WorkerRequest, on id: ConnectionID) {
     guard connections[id] != nil else { return }
     let slot: Slot
@@ -350,12 +356,15 @@ public struct ListenerCore: Sendable {
     }
     slotBytes += grown ?? 0
     flush(id)
-    if hasRoom {
-      let resumable = connections.ids { $0.paused && $0.slots.count <= Self.pendingPerConnection / 2 }
-      for id in resumable {
-        connections.change(id) { $0.paused = false }
-        actions.append(.resumeReading(id))
-      }
+    guard hasRoom else {
+      // Answers that are held back by an earlier one may have grown.
+      pause(connections.ids)
+      return
+    }
+    let resumable = connections.ids { $0.paused && $0.slots.count <= Self.pendingPerConnection / 2 }
+    for id in resumable {
+      connections.change(id) { $0.paused = false }
+      actions.append(.resumeReading(id))
     }
   }
 
