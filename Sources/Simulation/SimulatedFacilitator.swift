@@ -8,6 +8,7 @@ final class SimulatedFacilitator {
     var hash: [UInt8]
     var limitSeconds: Int
     var isForged: Bool
+    var bytes = 3
   }
 
   enum ToFacilitator {
@@ -170,6 +171,7 @@ final class SimulatedFacilitator {
   /// Sends a request: a new one, one that it has sent before, or one with the signature of another.
   func request() {
     guard let connection, connection.isAuthenticated else { return }
+    if world.chance(60) { flood(connection) }
     var request = JobRequest(
       job: world.newJob(), hash: [UInt8(requested.count)], limitSeconds: .random(in: 5...100, using: &world.random),
       isForged: world.chance(20))
@@ -183,5 +185,14 @@ final class SimulatedFacilitator {
     }
     requested.append(request)
     connection.line.down.send(.job(request))
+  }
+
+  /// Sends forged requests faster than they can be looked at.
+  private func flood(_ connection: Connection) {
+    let bytes = world.chance(2) ? 3 : 8192
+    for _ in 0..<Int.random(in: 300...800, using: &world.random) {
+      let request = JobRequest(job: world.newJob(), hash: [], limitSeconds: 5, isForged: true, bytes: bytes)
+      connection.line.down.send(.job(request))
+    }
   }
 }

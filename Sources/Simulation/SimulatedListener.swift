@@ -71,6 +71,7 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     guard runs else { return }
     world.stepped()
     carryOut(core.handle(event, at: world.moment.boot)) { perform($0) }
+    world.check(core, of: self)
     armTimer()
   }
 
@@ -95,7 +96,7 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
     case .close(let id): workers.removeValue(forKey: id)?.closeByServer()
     case .pauseReading(ListenerCore.redisConnection): pauseRedis(true)
     case .resumeReading(ListenerCore.redisConnection): pauseRedis(false)
-    case .pauseReading(let id): workers[id]?.up.isPaused = true
+    case .pauseReading(let id): workers[id]?.up.isPaused = world.mutation != .readsWithoutRoom
     case .resumeReading(let id): workers[id]?.up.isPaused = false
     case .drain:
       draining = true

@@ -21,10 +21,11 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   private var core: UplinkCore?
   /// What has happened since the last turn of its loop.
   private var events: [UplinkCore.Event] = []
-  private var turnIsDue = false
+  private(set) var turnIsDue = false
   private var listeners: [ConnectionID: Line<ListenerToUplink, UplinkToListener>] = [:]
   private var nextListener: UInt64 = 1
   private var facilitator: SimulatedFacilitator.Connection?
+  private lazy var reception = SimulatedReception(world, self)
   private var requests: [Request] = []
   private var batch: [Request]?
   /// A batch is in the file, and its sync is under way.
@@ -66,6 +67,8 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   }
 
   var accepts: Bool { runs && core != nil }
+  /// What has been looked up and is not durable yet.
+  var requestsBeingStored: RequestsUnderWay { core?.requestsBeingStored ?? RequestsUnderWay() }
 
   func accept(_ line: Line<ListenerToUplink, UplinkToListener>) {
     let id = ConnectionID(nextListener)
@@ -114,6 +117,8 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     events = []
     guard let actions = core?.handle(batch, at: world.moment) else { return }
     carryOut(actions) { perform($0) }
+    if let core { world.check(core, of: self) }
+    reception.lookSoon()
     setTimer(core?.nextDeadline) { [weak self] in self?.post(.timeReached) }
   }
 
@@ -184,18 +189,26 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       return
     }
     facilitator = connection
+    reception.connection = connection
     connection.line.down.attach { [weak self] message in
       guard let self, runs else { return }
-      switch message {
-      case .opened: post(.opened(connection: number))
-      case .answer(let answer): post(.answered(answer, connection: number))
-      case .garbage: post(.unreadableAnswer(connection: number))
-      case .pong(let ping): post(.ponged(ping, connection: number))
-      case .job(let request): ask(.lookUp(request))
-      case nil: post(.lost(reason: "cut", connection: number))
-      }
+      reception.take(message, number)
     }
   }
+
+  /// What the reception has looked at.
+  func received(_ message: SimulatedReception.Message, _ number: UInt64) {
+    switch message {
+    case .opened: post(.opened(connection: number))
+    case .answer(let answer): post(.answered(answer, connection: number))
+    case .garbage: post(.unreadableAnswer(connection: number))
+    case .pong(let ping): post(.ponged(ping, connection: number))
+    case .job(let request): lookUp(request)
+    case nil: post(.lost(reason: "cut", connection: number))
+    }
+  }
+
+  func lookUp(_ request: SimulatedFacilitator.JobRequest) { ask(.lookUp(request)) }
 
   // MARK: The thread of the record
 
@@ -235,7 +248,11 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     // A death may come between the commit and its being told.
     world.after(world.latency()) { [weak self] in
       guard let self, runs, let report = reports.popFirst() else { return }
-      for event in report { post(event) }
+      for event in report {
+        if case .requested = event { reception.lookedUp() }
+        post(event)
+      }
+      reception.lookSoon()
     }
     work()
   }

@@ -18,6 +18,10 @@ public enum Mutation: String, CaseIterable, Sendable {
   case countsEachAttempt
   /// An Uplink takes what its predecessor has written for stored, and does not sync it first.
   case opensWithoutSync
+  /// A Listener reads on from workers when it has said that it has no room.
+  case readsWithoutRoom
+  /// Uplink reads on from the facilitator when as much has come as may wait to be looked at.
+  case readsWithoutEnd
 }
 
 /// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers, Redis and facilitator,

@@ -182,6 +182,11 @@ final class World {
     note("BROKEN: \(promise)")
   }
 
+  /// Between two events of a process, what it holds is within its bounds.
+  func check(_ bounded: some Bounded, of process: SimulatedProcess) {
+    if let broken = bounded.brokenBound { fail("\(process) is beyond its bounds: \(broken)") }
+  }
+
   /// Numbers what is sent to the facilitator.
   func sent(_ job: JobID, _ status: JobStatus) -> Int {
     lastSend += 1

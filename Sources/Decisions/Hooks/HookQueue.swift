@@ -118,3 +118,13 @@ extension OutboxEntry: HookItem {
   var number: UInt64 { UInt64(clamping: id.number) }
   var hookBytes: Int { size }
 }
+
+extension HookQueue: Bounded {
+  func check(_ bounds: inout BoundCheck) {
+    bounds.count(count, is: lines.values.reduce(0) { $0 + $1.items.count }, of: "things for a hook")
+    bounds.count(
+      bytes, is: lines.values.reduce(0) { $1.items.reduce($0) { $0 + $1.hookBytes } }, of: "bytes for a hook")
+    bounds.count(turns.count + runs.count, is: lines.count, of: "lanes that have a turn or a run")
+    bounds.hold(runs.count <= Self.concurrency, "a hook runs \(runs.count) times at once")
+  }
+}

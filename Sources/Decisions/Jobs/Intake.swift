@@ -70,6 +70,16 @@ public struct RequestsUnderWay: Sendable {
   /// The one that set out first has arrived: the record does one thing after the other.
   public mutating func end() { bytes -= sizes.popFirst() ?? 0 }
 
+  /// Looks whether these and those are more than may be.
+  public func check(_ bounds: inout BoundCheck, with others: RequestsUnderWay) {
+    let all = sizes + others.sizes
+    bounds.count(bytes + others.bytes, is: all.reduce(0, +), of: "bytes of requests on their way")
+    bounds.hold(all.count <= IntakeBounds.requests, "\(all.count) requests are on their way through the record")
+    bounds.hold(
+      bytes + others.bytes - (all.max() ?? 0) < IntakeBounds.requestBytes,
+      "\(bytes + others.bytes) bytes of requests are on their way through the record")
+  }
+
   /// Whether these and those are as many as may be.
   public func isFull(with others: RequestsUnderWay) -> Bool {
     count + others.count >= IntakeBounds.requests || bytes + others.bytes >= IntakeBounds.requestBytes
@@ -133,5 +143,21 @@ struct BodiesOnTheWay: Sendable {
   mutating func arrived(_ job: JobID) {
     wanted.remove(job)
     if let size = onTheWay.removeValue(forKey: job) { bytes -= size }
+  }
+}
+
+extension Intake: Bounded {
+  public func check(_ bounds: inout BoundCheck) {
+    bounds.count(bytes, is: waiting.reduce(0) { $0 + $1.bytes }, of: "bytes that nobody has looked at")
+    // What one read brings comes on top, and what comes first on each connection that is made meanwhile.
+    bounds.hold(waiting.count <= 2 * IntakeBounds.items, "\(waiting.count) messages wait to be looked at")
+    bounds.hold(bytes <= 2 * IntakeBounds.bytes, "\(bytes) bytes of messages wait to be looked at")
+  }
+}
+
+extension BodiesOnTheWay: Bounded {
+  func check(_ bounds: inout BoundCheck) {
+    bounds.count(bytes, is: onTheWay.values.reduce(0, +), of: "bytes of requests on the way to commands")
+    bounds.hold(onTheWay.count <= 1 || bytes <= Self.most, "\(bytes) bytes of requests are on the way to commands")
   }
 }

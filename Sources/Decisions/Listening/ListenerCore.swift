@@ -430,3 +430,24 @@ public struct ListenerCore: Sendable {
     actions.append(.toSupervisor(.log(priority, text)))
   }
 }
+
+extension ListenerCore: Bounded {
+  public func check(_ bounds: inout BoundCheck) {
+    let unstored = pending.reduce(0) { $0 + $1.size }
+    bounds.count(pendingBytes, is: unstored, of: "bytes that are not stored")
+    // The one that goes beyond is the last; what was read from Redis with it comes all the same.
+    let fromRedis = pending.reversed().prefix(RedisChannel.batch).prefix { $0.connection == Self.redisConnection }
+    let beyond = pending.suffix(fromRedis.count + 1).reduce(0) { $0 + $1.size }
+    bounds.hold(unstored - beyond < pendingBytesLimit, "\(unstored) bytes are not stored; \(pendingBytesLimit) may be")
+    var unanswered = 0
+    for id in connections.ids {
+      guard let connection = connections[id] else { continue }
+      unanswered += connection.slots.reduce(0) { $0 + $1.size }
+      let most = Self.pendingPerConnection + (id == Self.redisConnection ? RedisChannel.batch : 0)
+      bounds.hold(connection.slots.count <= most, "\(connection.slots.count) requests of one connection have no answer")
+      bounds.hold(connection.paused || hasRoom, "a connection is read while there is no room")
+      bounds.hold(!connection.paused || !pending.isEmpty, "a connection is not read, and nothing waits")
+    }
+    bounds.count(slotBytes, is: unanswered, of: "bytes of answers")
+  }
+}

@@ -449,3 +449,30 @@ public struct Outbox: Sendable {
     return Array(entries.sorted { $0.id < $1.id }.prefix(limit))
   }
 }
+
+extension Outbox: Bounded {
+  public func check(_ bounds: inout BoundCheck) {
+    var entries = 0
+    var size = 0
+    var lanesInFlight = 0
+    var afterDead = 0
+    for (job, lane) in lanes {
+      entries += lane.entries.count
+      for entry in lane.entries { size += entry.size }
+      if lane.inFlight { lanesInFlight += 1 } else if burying.contains(job) { afterDead += 1 }
+    }
+    bounds.count(count, is: entries, of: "updates in memory")
+    bounds.count(bytes, is: size, of: "bytes in memory")
+    bounds.count(storedInFlight, is: lanesInFlight, of: "jobs with an update in flight")
+    bounds.count(storedInFlight + ephemeral, is: sent.count, of: "messages in flight")
+    // A job in two places would be sent twice, and one in none never.
+    bounds.count(
+      sendable.count + suspects.count + held.count + lanesInFlight + afterDead, is: lanes.count, of: "jobs that wait")
+    bounds.hold(sent.count <= window, "\(sent.count) messages are in flight; the window is \(window)")
+    bounds.hold(ephemeral <= max(1, window / 4), "\(ephemeral) of \(window) in flight are not on record")
+    bounds.count(bytesInFlight, is: sent.reduce(0) { $0 + $1.bytes }, of: "bytes in flight")
+    let last = sent.last { !$0.isEphemeral }?.bytes ?? 0
+    let unstored = sent.reduce(0) { $0 + ($1.isEphemeral ? $1.bytes : 0) }
+    bounds.hold(bytesInFlight - unstored - last < Self.bytesInFlightLimit, "\(bytesInFlight) bytes are in flight")
+  }
+}

@@ -65,7 +65,7 @@ public struct RedisChannel: Sendable {
   }
 
   /// Messages that are read at once from the core layer, if together they are no larger than one may be.
-  private static let batch = 8
+  static let batch = 8
   /// How often the key is read where the server does not tell of changes; and as a precaution where it does.
   private static let pollInterval = Duration.milliseconds(250)
   private static let precaution = Duration.seconds(5)
@@ -478,5 +478,13 @@ public struct RedisChannel: Sendable {
       actions.append(.disconnect(link))
     }
     actions.append(.ended)
+  }
+}
+
+extension RedisChannel: Bounded {
+  public func check(_ bounds: inout BoundCheck) {
+    bounds.hold(
+      unsettled.count + toRemove.count <= Self.batch,
+      "\(unsettled.count) messages are not settled, and \(toRemove.count) not removed")
   }
 }

@@ -212,3 +212,16 @@ extension MachineSpecs {
   /// What holding them costs, in bytes.
   var size: Int { 128 + minerHotkey.utf8.count + batchID.utf8.count + specs.count }
 }
+
+extension SpecsQueue: Bounded {
+  public func check(_ bounds: inout BoundCheck) {
+    bounds.count(bytes, is: miners.values.reduce(0) { $0 + $1.entry.specs.size }, of: "bytes of specs")
+    bounds.hold(miners.count <= Self.capacity, "specs of \(miners.count) miners wait")
+    bounds.hold(miners.count == 1 || bytes <= Self.byteCapacity, "\(bytes) bytes of specs wait")
+    bounds.hold(order.count <= 2 * (Self.capacity + Self.batch), "\(order.count) places for \(miners.count) miners")
+    bounds.count(unconfirmedBytes, is: unconfirmed.reduce(0) { $0 + $1.specs.size }, of: "bytes that are not confirmed")
+    bounds.hold(unconfirmed.count <= Self.batch, "\(unconfirmed.count) specs are not confirmed")
+    let last = unconfirmed.last?.specs.size ?? 0
+    bounds.hold(unconfirmedBytes - last < Self.batchBytes, "\(unconfirmedBytes) bytes of specs are not confirmed")
+  }
+}

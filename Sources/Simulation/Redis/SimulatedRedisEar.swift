@@ -43,6 +43,7 @@ final class SimulatedRedisEar {
 
   func handle(_ event: RedisChannel.Event) -> [Output] {
     listener.carryOut(channel.handle(event, at: world.moment.boot)) { perform($0) }
+    world.check(channel, of: listener)
     return takeOutputs()
   }
 
