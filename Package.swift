@@ -196,7 +196,10 @@ let package = Package(
 
     .target(
       name: "Simulation",
-      dependencies: ["Decisions", "Messages", "Redis", .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "Decisions", "Facilitator", "Identity", "JSON", "MessagePack", "Messages", "Redis", "StatusUpdates",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ],
       exclude: ["Program"], swiftSettings: strict),
     .executableTarget(
       name: "SimulationProgram",

@@ -5,6 +5,8 @@ import Messages
 /// after all of it. What its writer has written before it died arrives as well.
 final class Pipe<Message> {
   private unowned let world: World
+  /// What the receiver makes of what is sent; nil: the same.
+  private let codec: ((Message) -> Message)?
   /// Written and not read; nil is the end.
   private var transit = Deque<Message?>()
   private var ended = false
@@ -16,12 +18,15 @@ final class Pipe<Message> {
     didSet { if oldValue, !isPaused { wake() } }
   }
 
-  init(_ world: World) { self.world = world }
+  init(_ world: World, _ codec: ((Message) -> Message)? = nil) {
+    self.world = world
+    self.codec = world.hasBytes ? codec : nil
+  }
 
   func send(_ message: Message?) {
     guard !ended, !isClosed else { return }
     if message == nil { ended = true }
-    transit.append(message)
+    transit.append(codec.flatMap { message.map($0) } ?? message)
     world.after(world.latency()) { self.deliver() }
   }
 
@@ -60,10 +65,12 @@ final class Line<Up, Down> {
   /// Of the child that has connected.
   let generation: Generation
 
-  init(_ world: World, generation: Generation = .none) {
+  init(
+    _ world: World, generation: Generation = .none, up: ((Up) -> Up)? = nil, down: ((Down) -> Down)? = nil
+  ) {
     self.generation = generation
-    up = Pipe(world)
-    down = Pipe(world)
+    self.up = Pipe(world, up)
+    self.down = Pipe(world, down)
   }
 
   func closeByClient() {

@@ -1,4 +1,5 @@
 import Decisions
+import JSON
 import Messages
 
 // What must be true once the world has been calm for an hour, as seen from outside: what workers were told against
@@ -41,6 +42,19 @@ extension World {
     }
   }
 
+  /// What a worker said with a status has come with it.
+  private func checkMetadata(of job: JobID, _ accepted: [JobStatus]) {
+    guard hasBytes else { return }
+    let ours: [JobStatus] = [.received, .rejected, .hordeFailed]
+    for status in accepted where !ours.contains(status) {
+      let metadata = facilitator.metadata[.init(job: job, status: status)] ?? []
+      let read = try? JSONValue.parse(metadata, limits: JSONLimits(bytes: metadata.count))
+      if read?["miner_response"]?["docker_process_stdout"]?.stringValue != Self.word(status, job) {
+        fail("with \(status.name) of \(job) came \(String(decoding: metadata, as: UTF8.self))")
+      }
+    }
+  }
+
   private func check(_ job: JobID) {
     let updates = record.updates(of: job)
     let accepted = facilitator.accepted[job] ?? []
@@ -63,5 +77,6 @@ extension World {
       }
     }
     if record.jobs[job]?.phase != .closed { fail("\(job) is not closed") }
+    checkMetadata(of: job, accepted)
   }
 }

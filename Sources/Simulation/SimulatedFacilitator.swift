@@ -8,13 +8,14 @@ final class SimulatedFacilitator {
     var hash: [UInt8]
     var limitSeconds: Int
     var isForged: Bool
-    var bytes = 3
+    /// What goes over the wire.
+    var body: [UInt8] = [1, 2, 3]
   }
 
   enum ToFacilitator {
     case authenticate
     /// With the number of its sending.
-    case update(JobID, JobStatus, Int)
+    case update(JobID, JobStatus, metadata: [UInt8]?, Int)
     case specs(MachineSpecs)
     case ping(UInt64)
   }
@@ -33,7 +34,9 @@ final class SimulatedFacilitator {
     var isAuthenticated = false
     /// It takes what comes and says nothing any more.
     var isSilent = false
-    init(_ world: World) { line = Line(world) }
+    init(_ world: World) {
+      line = Line(world, up: { [unowned world] in world.written($0) }, down: { [unowned world] in world.written($0) })
+    }
   }
 
   struct Update: Hashable {
@@ -56,6 +59,8 @@ final class SimulatedFacilitator {
   private unowned let world: World
   private(set) var connection: Connection?
   private(set) var accepted: [JobID: [JobStatus]] = [:]
+  /// What came with each of those.
+  private(set) var metadata: [Update: [UInt8]] = [:]
   /// The version of each miner's specs that came last.
   private(set) var specs: [String: Int] = [:]
   private var rows: Set<Update> = []
@@ -126,7 +131,7 @@ final class SimulatedFacilitator {
       world.note("the facilitator hears version \(update.batchID) of \(update.minerHotkey)")
       specs[update.minerHotkey] = Int(update.batchID)
     case .ping(let number): connection.line.down.send(.pong(number))
-    case .update(let job, let status, let number):
+    case .update(let job, let status, let metadata, let number):
       if let illness {
         switch illness {
         case .cuts: return cut()
@@ -161,6 +166,7 @@ final class SimulatedFacilitator {
       rows.insert(update)
       taken.append((number, job))
       accepted[job, default: []].append(status)
+      self.metadata[update] = metadata
       world.note("the facilitator accepts \(status.name) of \(job)")
       if world.chance(world.faults.cutsAfterRow) { return cut() }
       if world.chance(world.faults.garbage) { return connection.line.down.send(.garbage) }
@@ -172,13 +178,11 @@ final class SimulatedFacilitator {
   func request() {
     guard let connection, connection.isAuthenticated else { return }
     if world.chance(60) { flood(connection) }
-    var request = JobRequest(
-      job: world.newJob(), hash: [UInt8(requested.count)], limitSeconds: .random(in: 5...100, using: &world.random),
-      isForged: world.chance(20))
+    var request = request(isForged: world.chance(20))
     if let older = requested.randomElement(using: &world.random) {
       // What was turned away has ended for it.
       if world.chance(5), let rows = accepted[older.job], rows != [.rejected] { request = older }
-      if world.chance(15) { request.hash = older.hash }
+      if world.chance(15) { request.isReplay(of: older) }
     }
     if let redis = world.redis, accepted[request.job] == nil, redis.messages[request.job] == nil, world.chance(6) {
       redis.leaveInFlight(.accepted, of: request.job)
@@ -187,12 +191,39 @@ final class SimulatedFacilitator {
     connection.line.down.send(.job(request))
   }
 
+  private func request(isForged: Bool) -> JobRequest {
+    var request = JobRequest(
+      job: world.newJob(), hash: [UInt8(requested.count)], limitSeconds: .random(in: 5...100, using: &world.random),
+      isForged: isForged)
+    if world.hasBytes {
+      request.body = Signing.request(
+        request.job, limitSeconds: request.limitSeconds, timestamp: UInt64(requested.count), isForged: isForged)
+    }
+    return request
+  }
+
+  /// What it has asked for.
+  func body(of job: JobID) -> [UInt8]? { requested.first { $0.job == job }?.body }
+
   /// Sends forged requests faster than they can be looked at.
   private func flood(_ connection: Connection) {
-    let bytes = world.chance(2) ? 3 : 8192
+    var forged = request(isForged: true)
+    if world.chance(2) { forged.body += Array(repeating: UInt8(ascii: " "), count: 8192) }
     for _ in 0..<Int.random(in: 300...800, using: &world.random) {
-      let request = JobRequest(job: world.newJob(), hash: [], limitSeconds: 5, isForged: true, bytes: bytes)
+      var request = forged
+      request.job = world.newJob()
+      request.isReplay(of: forged)
       connection.line.down.send(.job(request))
     }
+  }
+}
+
+extension SimulatedFacilitator.JobRequest {
+  var bytes: Int { body.count }
+
+  /// It has the signature of another.
+  mutating func isReplay(of other: Self) {
+    hash = other.hash
+    body = Signing.request(other.body, of: other.job, as: job)
   }
 }

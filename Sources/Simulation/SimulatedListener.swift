@@ -123,9 +123,9 @@ final class SimulatedListener: SimulatedProcess, CustomStringConvertible {
   private func take(_ outputs: [SimulatedRedisEar.Output]) {
     for output in outputs where runs {
       switch output {
-      case .request(let number, let status):
+      case .request(let number, let content):
         if world.mutation == .removedBeforeStored { tellRedis(.settled(number)) }
-        let request = WorkerRequest(id: .int(Int64(number)), content: .update(status, metadata: nil))
+        let request = WorkerRequest(id: .int(Int64(number)), content: content)
         post(.workerRequest(ListenerCore.redisConnection, request))
       case .ready: post(.channelReady)
       case .drained:

@@ -39,7 +39,7 @@ final class SimulatedSpecsReporter {
 
   private func connect() -> WorkerLine? {
     guard let ingress = world.specsIngress, ingress.isOpen else { return nil }
-    let line = WorkerLine(world)
+    let line = WorkerLine(world, up: { [unowned world] in world.framed($0, of: nil) })
     self.line = line
     line.down.attach { [weak self, weak line] answer in
       guard let self, let line, self.line === line else { return }

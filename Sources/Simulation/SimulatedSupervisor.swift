@@ -81,7 +81,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     switch action {
     case .spawnUplink(let generation):
       guard canSpawn(.uplink, generation) else { return }
-      let line = Line<UplinkToSupervisor, SupervisorToUplink>(world)
+      let line = Line<UplinkToSupervisor, SupervisorToUplink>(between: world)
       let child = SimulatedUplink(world, generation: generation, control: line)
       world.uplinks.append(child)
       let handle = ChildHandle(generation, child)
@@ -94,7 +94,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
       guard canSpawn(.listener(channel), generation) else { return }
       let socket = ingress[channel] ?? SimulatedIngress()
       ingress[channel] = socket
-      let line = Line<ListenerToSupervisor, SupervisorToListener>(world)
+      let line = Line<ListenerToSupervisor, SupervisorToListener>(between: world)
       let key = ChildKey.listener(channel)
       let child = SimulatedListener(world, job: key.job, generation: generation, ingress: socket, control: line)
       let handle = ChildHandle(generation, child)
@@ -103,7 +103,9 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
         if let message { self?.post(.fromListener(channel, message, generation)) }
       }
       spawned(key, handle) { line.up.drain() }
-    case .spawnCommand(let job, _, _): startCommand(job)
+    case .spawnCommand(let job, let body, _):
+      if body != world.facilitator.body(of: job) { world.fail("the command of \(job) gets another request than came") }
+      startCommand(job)
     case .signalChild(let key, let pid, let signal):
       if let child = children[key], child.process.pid == pid { child.process.signal(signal) }
     case .signalCommand(let job, let signal): commands[job]?.terminate(signal)

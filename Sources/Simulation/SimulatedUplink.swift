@@ -164,11 +164,11 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     case .heartbeat, .connectResults, .disconnectResults, .sendResults: break
     case .ping(let number): facilitator?.line.up.send(.ping(number))
     case .lookAtLine(let number): post(.line(LineState(taken: 0, waiting: 0), connection: number))
-    case .send(let job, let status, _):
+    case .send(let job, let status, let metadata):
       if world.record.jobs[job] != nil, !world.durable.holds(job, status) {
         world.fail("\(status.name) of \(job) is sent before it is durable")
       }
-      facilitator?.line.up.send(.update(job, status, world.sent(job, status)))
+      facilitator?.line.up.send(.update(job, status, metadata: metadata, world.sent(job, status)))
     case .log(let entry):
       world.note("\(self): \(entry.text)")
       if entry.text.hasPrefix("machine specs of") { world.givesUpSpecs = true }
@@ -289,8 +289,9 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       return [
         .requested(
           UplinkCore.Request(
-            job: request.job, body: [1, 2, 3], signatureHash: request.hash, limitSeconds: request.limitSeconds,
-            refusal: request.isForged ? "forged" : nil, isKnown: known, isReplay: replay))
+            job: request.job, body: request.isForged ? [] : request.body, signatureHash: request.hash,
+            limitSeconds: request.limitSeconds, refusal: request.isForged ? "forged" : nil, isKnown: known,
+            isReplay: replay))
       ]
     case .lookUpDead(let request): return [.deadFound(request, world.record.find(request.letters))]
     case .expire: return [.expired(0)]

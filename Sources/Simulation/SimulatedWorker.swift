@@ -60,7 +60,7 @@ final class SimulatedWorker: Reporter {
       let status = script[next]
       next += 1
       unanswered.append(status)
-      line.up.send(.update(status, metadata: nil))
+      line.up.send(.update(status, metadata: world.metadata(of: status, job)))
       if world.chance(4) { break }
     }
     if next < script.count { world.after(world.latency() * 20) { [weak self] in self?.turn() } }
@@ -80,7 +80,7 @@ final class SimulatedWorker: Reporter {
       world.after(1_000_000_000) { [weak self] in self?.turn() }
       return
     }
-    let line = WorkerLine(world)
+    let line = WorkerLine(world, up: { [unowned world, job] in world.framed($0, of: job) })
     self.line = line
     line.down.attach { [weak self, weak line] answer in
       guard let self, !isOver, self.line === line else { return }

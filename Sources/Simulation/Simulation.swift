@@ -22,6 +22,8 @@ public enum Mutation: String, CaseIterable, Sendable {
   case readsWithoutRoom
   /// Uplink reads on from the facilitator when as much has come as may wait to be looked at.
   case readsWithoutEnd
+  /// The frame in which a Listener hands over an update leaves out the metadata.
+  case metadataLostInFrame
 }
 
 /// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers, Redis and facilitator,

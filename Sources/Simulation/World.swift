@@ -26,6 +26,8 @@ final class World {
   let mutation: Mutation?
   var faults = Faults()
   let settings: UplinkSettings
+  /// Messages go from one process to another as bytes.
+  let hasBytes: Bool
   /// Updates that a worker sends before the first is answered.
   let pipelining: Int
   /// The whole of the service is killed with its Supervisor, as systemd does.
@@ -96,6 +98,7 @@ final class World {
     random = Dice(seed: seed)
     self.mutation = mutation
     self.traces = traces
+    hasBytes = Int.random(in: 0..<4, using: &random) == 0
     pipelining = .random(in: 1...4, using: &random)
     killsGroup = .random(using: &random)
     storesSockets = killsGroup && .random(using: &random)
@@ -108,7 +111,7 @@ final class World {
       graceSeconds: 50, maxOpenJobs: .random(in: 2...6, using: &random), window: .random(in: 1...8, using: &random),
       maxRows: isTight ? .random(in: 6...16, using: &random) : 1000, maxBytes: 1 << 30,
       // With the smallest a Listener reads no further after two updates that are not stored.
-      maxFrameBytes: .random(using: &random) ? 64 : 1 << 20,
+      maxFrameBytes: .random(using: &random) ? hasBytes ? 512 : 64 : 1 << 20,
       commandIsLauncher: isLauncher,
       tasks: isLauncher && .random(using: &random) ? TaskSettings(queueSeconds: 20) : nil, drainSeconds: 5,
       hasStatusHook: Int.random(in: 0..<3, using: &random) == 0)
@@ -244,7 +247,7 @@ final class World {
 
   func connectUplink(_ generation: Generation) -> Line<ListenerToUplink, UplinkToListener>? {
     guard let supervisor, supervisor.isAlive else { return nil }
-    let line = Line<ListenerToUplink, UplinkToListener>(self, generation: generation)
+    let line = Line<ListenerToUplink, UplinkToListener>(between: self, generation: generation)
     if let uplink = uplinks.last(where: \.accepts) {
       uplink.accept(line)
     } else {

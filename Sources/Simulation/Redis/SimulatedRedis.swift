@@ -50,12 +50,12 @@ final class SimulatedRedis {
     guard isUp, !isRefusing, !model.isLoading else { return false }
     var message = Message(status: status, at: world.now)
     switch settings.layer {
-    case .core: deliver(model.add(member(status), at: Double(world.now) / 1_000_000_000, to: key(of: job)))
+    case .core: deliver(model.add(member(status, job), at: Double(world.now) / 1_000_000_000, to: key(of: job)))
     case .pubsub:
       let channel = RedisChannelSettings.channel(job)
       message.subscriber = model.subscribers(of: channel).first { lines[$0] != nil }
       message.isLost = message.subscriber == nil
-      deliver(model.publish([status.rawValue], on: channel))
+      deliver(model.publish(world.report(status, of: job), on: channel))
     }
     world.note("redis takes \(status.name) of \(job)\(message.isLost ? ", which nobody hears" : "")")
     messages[job, default: []].append(message)
@@ -65,14 +65,14 @@ final class SimulatedRedis {
   /// An original receiver took this one and died, before there was a Listener.
   func leaveInFlight(_ status: JobStatus, of job: JobID) {
     guard settings.layer == .core, isUp else { return }
-    deliver(model.add(member(status), at: Double(world.now) / 1_000_000_000, to: key(of: job) + "$inflight"))
+    deliver(model.add(member(status, job), at: Double(world.now) / 1_000_000_000, to: key(of: job) + "$inflight"))
     messages[job, default: []].append(Message(status: status, at: world.now))
   }
 
   /// Two alike are two: a sender begins each with twelve random bytes.
-  private func member(_ status: JobStatus) -> [UInt8] {
+  private func member(_ status: JobStatus, _ job: JobID) -> [UInt8] {
     let salt = (0..<12).map { _ in UInt8(truncatingIfNeeded: world.random.next()) }
-    return salt + [status.rawValue]
+    return salt + world.report(status, of: job)
   }
 
   /// What is not on record yet never will be, as far as the server is concerned.

@@ -6,7 +6,7 @@ import Redis
 final class SimulatedRedisEar {
   /// What the Listener has to do.
   enum Output {
-    case request(UInt64, JobStatus)
+    case request(UInt64, WorkerRequest.Content)
     case ready
     case drained
     case ended
@@ -15,6 +15,7 @@ final class SimulatedRedisEar {
   private unowned let world: World
   private unowned let listener: SimulatedListener
   private let redis: SimulatedRedis
+  private let job: JobID
   private var channel: RedisChannel
   private var lines: [RedisChannel.Link: RedisLine] = [:]
   /// The attempt to connect that counts.
@@ -25,6 +26,7 @@ final class SimulatedRedisEar {
     self.world = world
     self.listener = listener
     self.redis = redis
+    self.job = job
     channel = RedisChannel(
       settings: redis.settings, job: job, longestMessage: 1 << 20, seed: world.random.next())
   }
@@ -58,7 +60,7 @@ final class SimulatedRedisEar {
     case .disconnect(let link): close(link)
     case .send(let link, let command): lines[link]?.up.send(command)
     case .received(let number, let message):
-      if let status = message.first.flatMap(JobStatus.init(rawValue:)) { outputs.append(.request(number, status)) }
+      if let content = world.reported(message, of: job) { outputs.append(.request(number, content)) }
     case .ready: outputs.append(.ready)
     case .drained: outputs.append(.drained)
     case .ended: outputs.append(.ended)
