@@ -6,6 +6,10 @@ import Messages
 // what the facilitator has.
 extension World {
   func checkPromises() {
+    checkReloads()
+    if let used = supervisor?.settings.uplink, !used.hasLimits(of: configured) {
+      fail("the last reload has changed nothing: a window of \(used.window), and not of \(configured.window)")
+    }
     for worker in workers { check(worker) }
     for job in record.jobs.keys.sorted() { check(job) }
     for job in facilitator.accepted.keys.sorted() where record.jobs[job] == nil {
@@ -22,6 +26,14 @@ extension World {
       fail("of jobs that are over there is left: \(report.dropFirst(2).map { "\($0.name) \($0.state)" })")
     }
     if supervisor.openIngress != 1 { fail("\(supervisor.openIngress - 1) sockets of closed jobs are left") }
+  }
+
+  /// All of a reload takes effect, or nothing: the Supervisor and Uplink have the same settings.
+  func checkReloads() {
+    guard let used = supervisor?.settings.uplink, let uplink = uplinks.last(where: \.accepts)?.settings else { return }
+    if !uplink.hasLimits(of: used) {
+      fail("the Supervisor has a window of \(used.window), and Uplink one of \(uplink.window)")
+    }
   }
 
   private func names(_ statuses: [JobStatus]) -> String { statuses.map(\.name).joined(separator: " ") }
@@ -78,5 +90,13 @@ extension World {
     }
     if record.jobs[job]?.phase != .closed { fail("\(job) is not closed") }
     checkMetadata(of: job, accepted)
+  }
+}
+
+extension UplinkSettings {
+  /// Whether that which the world's reloads change is the same.
+  fileprivate func hasLimits(of other: UplinkSettings) -> Bool {
+    window == other.window && maxOpenJobs == other.maxOpenJobs && graceSeconds == other.graceSeconds
+      && maxRows == other.maxRows
   }
 }

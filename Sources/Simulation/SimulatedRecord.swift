@@ -36,6 +36,8 @@ struct SimulatedRecord {
   private(set) var specs: [String: SpecsEntry] = [:]
   private var attempts: [UpdateID: Int] = [:]
   private var signatures: [[UInt8]: JobID] = [:]
+  /// Rows that wait, dead letters, and those that are kept free for the terminal statuses of open jobs.
+  private(set) var taken = 0
   /// Updates that were given up on at some time, whatever became of them.
   private(set) var everDead: Set<UpdateID> = []
   /// What a record must never be asked to do.
@@ -46,6 +48,7 @@ struct SimulatedRecord {
     case .insertJob(let new):
       if jobs[new.job] != nil { broken = "the job \(new.job) is stored twice" }
       jobs[new.job] = Job(new: new)
+      taken += 1
       if let hash = new.signatureHash { signatures[hash] = new.job }
     case .insertUpdate(let entry):
       if statuses(of: entry.job).contains(entry.status) { broken = "\(entry.status.name) is stored twice" }
@@ -56,6 +59,7 @@ struct SimulatedRecord {
       places[entry.id] = updates.count
       jobs[entry.job]?.updates.append(updates.count)
       updates.append(Update(entry: entry))
+      taken += 1
     case .setDispatching(let job, let deadline, let isTask):
       if jobs[job]?.phase != .accepted { broken = "\(job) is dispatched twice" }
       jobs[job]?.phase = .dispatching
@@ -65,6 +69,7 @@ struct SimulatedRecord {
     case .setExit(let job, _): jobs[job]?.exitStored = true
     case .end(let job, let at):
       jobs[job]?.phase = .ended
+      taken -= 1
       jobs[job]?.endedAt = at
     case .retire(let id, _): set(id, from: .waiting, to: .accepted)
     case .countAttempt(let id, let attempts):
@@ -93,6 +98,7 @@ struct SimulatedRecord {
       return
     }
     updates[place].state = to
+    if to == .accepted || to == .dropped { taken -= 1 }
     if to == .waiting { updates[place].entry.attempts = 0 }
   }
 

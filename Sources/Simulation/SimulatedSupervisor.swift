@@ -39,7 +39,7 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     inherited = Set(ingress.keys.compactMap { if case .job(let job) = $0 { job } else { nil } })
     core = SupervisorCore(
       settings: SupervisorCore.Settings(
-        uplink: world.settings, redis: world.redis?.settings, uplinkSocket: "", stopGrace: stop),
+        uplink: world.configured, redis: world.redis?.settings, uplinkSocket: "", stopGrace: stop),
       inherited: inherited,
       seed: world.random.next(), at: world.moment.boot)
     super.init(world)
@@ -58,6 +58,12 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     isStopping = true
     post(.stopRequested)
   }
+
+  /// SIGHUP.
+  func reload() { post(.reloadRequested) }
+
+  /// What it goes on with.
+  var settings: SupervisorCore.Settings { core.settings }
 
   func ask(_ query: UplinkQuery) {
     report = nil
@@ -120,15 +126,21 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
     case .answerControl(_, let children, _): report = children
     case .spawnHook(let run, let items): startHook(run, items)
     case .signalHook(let run, let signal): hooks[run]?.terminate(signal)
-    case .readConfiguration, .useConfiguration, .notifyReady, .notifyReloading,
-      .notifyStopping,
-      .notifyStatus:
-      break
+    case .readConfiguration: world.after(world.latency()) { [weak self] in self?.readConfiguration() }
+    case .useConfiguration, .notifyReady, .notifyReloading, .notifyStopping, .notifyStatus: break
     case .log(let entry): world.note("\(self): \(entry.text)")
     case .exit(let code):
       world.supervisorExit = code
       end(.code(code))
     }
+  }
+
+  private func readConfiguration() {
+    guard runs else { return }
+    if world.chance(world.faults.reloadFails) { return post(.configurationUnusable(["hordelink.toml:3: no number"])) }
+    var read = settings
+    read.uplink = world.configured
+    post(.configurationRead(Reload(settings: read)))
   }
 
   private func canSpawn(_ key: ChildKey, _ generation: Generation) -> Bool {

@@ -67,6 +67,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   }
 
   var accepts: Bool { runs && core != nil }
+  var settings: UplinkSettings? { core?.settings }
   /// What has been looked up and is not durable yet.
   var requestsBeingStored: RequestsUnderWay { core?.requestsBeingStored ?? RequestsUnderWay() }
 
@@ -95,6 +96,14 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     } else if case .ping(let number) = message {
       let age = core?.oldestCommit.map { (world.moment.boot - $0).wholeMilliseconds } ?? 0
       control.up.send(.pong(number, oldestUncommittedMilliseconds: UInt64(max(0, age))))
+    } else if case .reload(let settings) = message {
+      if world.chance(world.faults.reloadFails) {
+        control.up.send(.reloaded(problem: "the hotkey cannot be read"))
+      } else if world.mutation == .reloadedOnOneSide {
+        control.up.send(.reloaded(problem: nil))
+      } else {
+        post(.reloaded(settings))
+      }
     } else {
       post(.fromSupervisor(message))
     }

@@ -24,6 +24,8 @@ public enum Mutation: String, CaseIterable, Sendable {
   case readsWithoutEnd
   /// The frame in which a Listener hands over an update leaves out the metadata.
   case metadataLostInFrame
+  /// Uplink says that it has taken the settings of a reload, and goes on with the old ones.
+  case reloadedOnOneSide
 }
 
 /// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers, Redis and facilitator,

@@ -15,6 +15,8 @@ struct Faults {
   var diskIsSlow = 0
   /// An update on which the facilitator fails each time it comes.
   var poison = 0
+  /// A configuration that was read again has a fault in it, or names a hotkey that Uplink cannot read.
+  var reloadFails = 0
   /// A run of the hook ends, or hangs, between two of what it gets.
   var hookFails = 0
 }
@@ -25,7 +27,14 @@ final class World {
   var random: Dice
   let mutation: Mutation?
   var faults = Faults()
+  /// At the first start. Only what a reload can change does.
   let settings: UplinkSettings
+  /// What the configuration's file says now.
+  private(set) var configured: UplinkSettings
+  /// The most updates that the record was ever allowed to hold.
+  private var mostRows: Int
+  /// The configuration is changed now and then while the service runs.
+  private let reloads: Bool
   /// Messages go from one process to another as bytes.
   let hasBytes: Bool
   /// Updates that a worker sends before the first is answered.
@@ -115,6 +124,9 @@ final class World {
       commandIsLauncher: isLauncher,
       tasks: isLauncher && .random(using: &random) ? TaskSettings(queueSeconds: 20) : nil, drainSeconds: 5,
       hasStatusHook: Int.random(in: 0..<3, using: &random) == 0)
+    configured = settings
+    mostRows = settings.maxRows
+    reloads = Int.random(in: 0..<4, using: &random) == 0
   }
 
   // MARK: Time and chance
@@ -277,6 +289,7 @@ final class World {
   func write(_ operations: [StoreOperation]) {
     guard !operations.isEmpty else { return }
     for operation in operations { record.carryOut(operation) }
+    if record.taken > mostRows { fail("the record holds \(record.taken) rows, and may hold \(mostRows)") }
     unsynced.append(operations)
   }
 
@@ -346,6 +359,7 @@ final class World {
 
   /// One fault or one thing that somebody does.
   private func disturb() {
+    if reloads, chance(8) { changeConfiguration() }
     if !record.dead.isEmpty, chance(3) { settleDeadLetter() }
     if redis != nil, chance(4) { redis?.disturb() }
     switch random.next() % 25 {
@@ -368,6 +382,17 @@ final class World {
     case 23: if chance(3) { facilitator.fallIll(for: .random(in: 1...240, using: &random) * 1_000_000_000) }
     default: supervisor?.ask(.status)
     }
+  }
+
+  /// A person changes the configuration, and has it read again or forgets to.
+  private func changeConfiguration() {
+    configured.window = .random(in: 1...8, using: &random)
+    configured.maxOpenJobs = .random(in: 2...6, using: &random)
+    configured.graceSeconds = .random(in: 20...60, using: &random)
+    if settings.maxRows < 1000 { configured.maxRows = chance(3) ? 1000 : .random(in: 6...16, using: &random) }
+    mostRows = max(mostRows, configured.maxRows)
+    note("the configuration has a window of \(configured.window) and \(configured.maxRows) rows")
+    if !chance(4) { supervisor?.reload() }
   }
 
   /// A person who sees one sends it again, or forgets it.
@@ -406,7 +431,7 @@ final class World {
       refusesAuthentication: 20, cutsBeforeRow: 30, cutsAfterRow: 30, foreignError: [0, 60][Int(random.next() % 2)],
       refusesUpdate: 15, garbage: 100, diskFails: [0, 200][Int(random.next() % 2)],
       diskIsSlow: [0, 300][Int(random.next() % 2)], poison: [0, 60][Int(random.next() % 2)],
-      hookFails: [0, 20][Int(random.next() % 2)])
+      reloadFails: 6, hookFails: [0, 20][Int(random.next() % 2)])
     if chance(4) { specsReporter = SimulatedSpecsReporter(self) }
     startSupervisor()
     plan(.random(in: 10...120, using: &random))
@@ -433,6 +458,9 @@ final class World {
     keepTalking(until: now + hour - 1_200_000_000_000)
     run(until: now + hour)
     guard failure == nil else { return }
+    checkReloads()
+    if reloads { changeConfiguration() }
+    supervisor?.reload()
     supervisor?.ask(.drain(false))
     supervisor?.ask(.status)
     run(until: now + 60_000_000_000)

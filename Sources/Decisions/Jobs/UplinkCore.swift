@@ -201,7 +201,7 @@ public struct UplinkCore: Sendable {
   /// How long a commit may take before that is told as an illness.
   static let slowCommit = Duration.seconds(10)
 
-  var settings: UplinkSettings
+  public internal(set) var settings: UplinkSettings
   let bootID: String
   var dice: Dice
   var jobs: [JobID: Job] = [:]

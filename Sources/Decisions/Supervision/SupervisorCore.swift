@@ -95,7 +95,7 @@ public struct SupervisorCore: Sendable {
     case exited
   }
 
-  var settings: Settings
+  public internal(set) var settings: Settings
   var stage = Stage.running
   var uplink: Child
   var specs: Child
