@@ -12,6 +12,12 @@ final class SimulatedFacilitator {
     var body: [UInt8] = [1, 2, 3]
   }
 
+  struct Cheat {
+    var hash: [UInt8]
+    var body: [UInt8]
+    var isForged: Bool
+  }
+
   enum ToFacilitator {
     case authenticate
     /// With the number of its sending.
@@ -26,6 +32,7 @@ final class SimulatedFacilitator {
     case garbage
     case pong(UInt64)
     case job(JobRequest)
+    case cheated(Cheat)
   }
 
   final class Connection {
@@ -70,6 +77,8 @@ final class SimulatedFacilitator {
   private var poison: (update: Update, cuts: Bool)?
   /// Requests that it has sent, in order.
   private(set) var requested: [JobRequest] = []
+  /// Reports of cheating that it has sent, in order.
+  private(set) var cheats: [Cheat] = []
   private var isAway = false
   private var illness: Illness?
   /// The updates that it took, or had already, by the numbers of their sending.
@@ -189,6 +198,23 @@ final class SimulatedFacilitator {
     }
     requested.append(request)
     connection.line.down.send(.job(request))
+  }
+
+  /// Reports that somebody has cheated: a new report, or one that it has sent before.
+  func reportCheat() {
+    guard let connection, connection.isAuthenticated else { return }
+    if let older = cheats.randomElement(using: &world.random), world.chance(4) {
+      connection.line.down.send(.cheated(older))
+      return
+    }
+    let isForged = world.chance(10)
+    let number = UInt8(truncatingIfNeeded: cheats.count)
+    var cheat = Cheat(hash: [number, 1], body: [number], isForged: isForged)
+    if world.hasBytes {
+      cheat.body = Signing.cheatReport(world.newJob(), timestamp: UInt64(number), isForged: isForged)
+    }
+    cheats.append(cheat)
+    connection.line.down.send(.cheated(cheat))
   }
 
   private func request(isForged: Bool) -> JobRequest {

@@ -28,7 +28,11 @@ final class SimulatedReception {
   }
 
   private func size(of message: Message) -> Int {
-    if case .job(let request) = message { request.bytes } else { 64 }
+    switch message {
+    case .job(let request): request.bytes
+    case .cheated(let cheat): cheat.body.count
+    default: 64
+    }
   }
 
   /// Has looked at what has come once other things have had their turn.
@@ -44,11 +48,15 @@ final class SimulatedReception {
     // It comes first, and looks here again.
     guard !uplink.turnIsDue else { return }
     while uplink.runs, !recordIsBehind, let (message, number) = intake.next() {
-      if case .job(let request) = message {
+      switch message {
+      case .job(let request):
         lookingUp.begin(bytes: request.bytes)
-        uplink.lookUp(request)
-      } else {
-        uplink.received(message, number)
+        uplink.ask(.lookUp(request))
+      case .cheated(let cheat):
+        guard !cheat.isForged else { continue }
+        lookingUp.begin(bytes: cheat.body.count)
+        uplink.ask(.lookUpCheat(cheat))
+      default: uplink.received(message, number)
       }
     }
     readOrRest()

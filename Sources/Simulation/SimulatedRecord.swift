@@ -32,6 +32,11 @@ struct SimulatedRecord {
   private(set) var forHook: [OutboxEntry] = []
   /// Updates that waited for it at some time.
   private(set) var everForHook: Set<UpdateID> = []
+  /// Cheat reports that wait for the hook, and the hashes of the signatures of all there ever were.
+  private(set) var cheats: [CheatReport] = []
+  private(set) var everCheats: Set<[UInt8]> = []
+  /// Of specs and cheat reports.
+  private var lastNumber: UInt64 = 0
   /// By miner.
   private(set) var specs: [String: SpecsEntry] = [:]
   private var attempts: [UpdateID: Int] = [:]
@@ -81,13 +86,19 @@ struct SimulatedRecord {
     case .revive(let id): set(id, from: .dead, to: .waiting)
     case .dropDead(let id, _): set(id, from: .dead, to: .dropped)
     case .close(let job, _): jobs[job]?.phase = .closed
-    case .putSpecs(let entry): specs[entry.specs.minerHotkey] = entry
+    case .putSpecs(let entry):
+      specs[entry.specs.minerHotkey] = entry
+      lastNumber = max(lastNumber, entry.number)
     case .dropSpecs(let number): specs = specs.filter { $0.value.number != number }
     case .insertForHook(let entry):
       forHook.append(entry)
       everForHook.insert(entry.id)
     case .dropForHook(let ids): forHook.removeAll { ids.contains($0.id) }
-    case .insertCheat, .dropCheat, .clearRestored: break
+    case .insertCheat(let report, _):
+      if everCheats.insert(report.signatureHash).inserted { cheats.append(report) }
+      lastNumber = max(lastNumber, report.number)
+    case .dropCheat(let number): cheats.removeAll { $0.number == number }
+    case .clearRestored: break
     case .noteAttempt(let id, _, _): attempts[id, default: 0] += 1
     }
   }
@@ -128,6 +139,8 @@ struct SimulatedRecord {
     (jobs[job] != nil, hash.flatMap { signatures[$0] }.map { $0 != job } ?? false)
   }
 
+  func knowsCheat(_ hash: [UInt8]) -> Bool { everCheats.contains(hash) }
+
   func stored(_ id: JobID) -> StoredJob? {
     guard let job = jobs[id] else { return nil }
     return StoredJob(
@@ -150,7 +163,8 @@ struct SimulatedRecord {
     return StoredState(
       jobs: found.keys.sorted().compactMap { stored($0) },
       nextUpdate: UpdateID((updates.last?.entry.id.number ?? 0) + 1), queued: waiting.count, dead: dead.count,
-      bytes: bytes, specs: specs.values.sorted { $0.number < $1.number }, forHook: forHook.count,
+      bytes: bytes, specs: specs.values.sorted { $0.number < $1.number }, cheats: cheats, lastNumber: lastNumber,
+      forHook: forHook.count,
       bytesForHook: forHook.reduce(0) { $0 + OutboxEntry.overhead + ($1.metadata?.count ?? 0) })
   }
 

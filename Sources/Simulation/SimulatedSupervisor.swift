@@ -185,8 +185,8 @@ final class SimulatedSupervisor: SimulatedProcess, CustomStringConvertible {
       return
     }
     let hook = SimulatedHook(world, run, items)
-    if hooks.values.contains(where: { $0.isAlive && $0.job == hook.job }) {
-      world.fail("two runs of the hook have updates of one job: \(items.map(\.id))")
+    if hooks.values.contains(where: { $0.isAlive && $0.lane == hook.lane }) {
+      world.fail("two runs of the hook have things of one lane: \(items.map(\.id))")
     }
     hooks[run] = hook
     hook.reaped = { [weak self, weak hook] exit in

@@ -4,16 +4,25 @@ import Messages
 
 /// Uplink as a process: its loop and the thread of its record, as hordelink-uplink has them.
 final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
-  private enum Request {
+  enum Request {
     case commit([StoreOperation], UplinkCore.AfterCommit)
     case load(UpdateID, Int, passingOver: Bool)
     case loadForHook(UpdateID, Int)
     case loadBody(JobID)
     case loadJob(JobID)
     case lookUp(SimulatedFacilitator.JobRequest)
+    case lookUpCheat(SimulatedFacilitator.Cheat)
     case lookUpDead(DeadLetterRequest)
     case expire
     case checkDisk
+
+    /// About something that the reception has taken in.
+    var isQuestion: Bool {
+      switch self {
+      case .lookUp, .lookUpCheat: true
+      default: false
+      }
+    }
   }
 
   let generation: Generation
@@ -31,7 +40,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
   /// A batch is in the file, and its sync is under way.
   private var isSyncing = false
   /// What came of batches, not told yet.
-  private var reports = Deque<[UplinkCore.Event]>()
+  private var reports = Deque<(events: [UplinkCore.Event], lookedUp: Int)>()
   /// What each update on its way asks to be stored, to be checked when it is acknowledged.
   private var jobOf: [ConnectionID: JobID] = [:]
   private var askedFor: [ConnectionID: [UInt64: JobStatus]] = [:]
@@ -212,16 +221,15 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     case .answer(let answer): post(.answered(answer, connection: number))
     case .garbage: post(.unreadableAnswer(connection: number))
     case .pong(let ping): post(.ponged(ping, connection: number))
-    case .job(let request): lookUp(request)
+    // Those are looked up first.
+    case .job, .cheated: break
     case nil: post(.lost(reason: "cut", connection: number))
     }
   }
 
-  func lookUp(_ request: SimulatedFacilitator.JobRequest) { ask(.lookUp(request)) }
-
   // MARK: The thread of the record
 
-  private func ask(_ request: Request) {
+  func ask(_ request: Request) {
     requests.append(request)
     work()
   }
@@ -240,7 +248,7 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
       let lost = world.takeReserveLoss()
       let outcomes = done.flatMap { apply($0) }
       batch = nil
-      reports.append((lost ? [.disk(isFull: true)] : []) + outcomes)
+      reports.append(((lost ? [.disk(isFull: true)] : []) + outcomes, done.count(where: \.isQuestion)))
       guard writes(done) else { return synced() }
       isSyncing = true
       world.after(world.latency()) { [weak self] in
@@ -257,10 +265,8 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
     // A death may come between the commit and its being told.
     world.after(world.latency()) { [weak self] in
       guard let self, runs, let report = reports.popFirst() else { return }
-      for event in report {
-        if case .requested = event { reception.lookedUp() }
-        post(event)
-      }
+      for _ in 0..<report.lookedUp { reception.lookedUp() }
+      for event in report.events { post(event) }
       reception.lookSoon()
     }
     work()
@@ -302,6 +308,8 @@ final class SimulatedUplink: SimulatedProcess, CustomStringConvertible {
             limitSeconds: request.limitSeconds, refusal: request.isForged ? "forged" : nil, isKnown: known,
             isReplay: replay))
       ]
+    case .lookUpCheat(let cheat):
+      return world.record.knowsCheat(cheat.hash) ? [] : [.cheated(cheat.body, signatureHash: cheat.hash)]
     case .lookUpDead(let request): return [.deadFound(request, world.record.find(request.letters))]
     case .expire: return [.expired(0)]
     case .checkDisk: return [.disk(isFull: !world.makeReserve())]

@@ -26,6 +26,8 @@ public enum Mutation: String, CaseIterable, Sendable {
   case metadataLostInFrame
   /// Uplink says that it has taken the settings of a reload, and goes on with the old ones.
   case reloadedOnOneSide
+  /// What puts a hook's tasks into a queue ends well although the broker is away.
+  case hookTaskLost
 }
 
 /// The whole system in simulated time, from one seed: Supervisor, Uplink, Listeners, workers, Redis and facilitator,

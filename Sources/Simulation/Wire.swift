@@ -134,6 +134,7 @@ extension World {
       text = Response(status: .error, errors: errors.map { .init(message: $0.message, type: $0.type) }).frame
     case .garbage: text = Array(#"{"status":"well"}"#.utf8)
     case .job(let request): text = request.body
+    case .cheated(let cheat): text = cheat.body
     }
     switch FacilitatorMessage.classify(text) {
     case .response(let response):
@@ -141,16 +142,29 @@ extension World {
       return .answer(response.status == .success ? .success : .errors(errors))
     case .unreadableAnswer: return .garbage
     case .jobRequest(let read, let raw): return .job(verified(read, raw))
-    case .jobCheated, .unsupported:
+    case .jobCheated(let read, let raw):
+      let isForged = !isVerified(read)
+      return .cheated(.init(hash: read.signature?.fingerprint ?? [], body: raw, isForged: isForged))
+    case .unsupported:
       fail("Uplink does not understand \(String(decoding: text, as: UTF8.self))")
       return message
     }
   }
 
+  private func isVerified(_ read: some SignedRequest) -> Bool {
+    do throws(VerificationError) { try read.verify(trusted: Signing.trusted) } catch { return false }
+    return true
+  }
+
+  /// By which a cheat report is known to Uplink.
+  func hash(of cheat: SimulatedFacilitator.Cheat) -> [UInt8] {
+    guard hasBytes, case .jobCheated(let read, _) = FacilitatorMessage.classify(cheat.body) else { return cheat.hash }
+    return read.signature?.fingerprint ?? []
+  }
+
   private func verified(_ read: JobRequest, _ raw: [UInt8]) -> SimulatedFacilitator.JobRequest {
     let seconds = read.limits.download + read.limits.execution + read.limits.upload
-    var isForged = false
-    do throws(VerificationError) { try read.verify(trusted: Signing.trusted) } catch { isForged = true }
+    let isForged = !isVerified(read)
     guard let job = read.job else {
       fail("a request has no uuid")
       return .init(job: JobID(high: 0, low: 0), hash: [], limitSeconds: 0, isForged: true)
@@ -178,6 +192,26 @@ enum Signing {
     signed.uploadLimit = 0
     guard let keys else { return [] }
     return (try? signed.request(signedBy: isForged ? keys.stranger : keys.ours, timestamp: timestamp)) ?? []
+  }
+
+  static func cheatReport(_ job: JobID, timestamp: UInt64, isForged: Bool) -> [UInt8] {
+    func text(_ signature: JSONValue) -> [UInt8] {
+      JSONValue.object([
+        JSONMember("signature", signature), JSONMember("message_type", .string("V0JobCheated")),
+        JSONMember("job_uuid", .string(job.description)), JSONMember("trusted_job_uuid", .string(job.description)),
+        JSONMember("details", .object([])),
+      ]).text(.python)
+    }
+    guard let keys, case .jobCheated(let report, _) = FacilitatorMessage.classify(text(.null)) else { return [] }
+    let key = isForged ? keys.stranger : keys.ours
+    guard let signature = try? key.sign(report.digest(timestamp: timestamp)) else { return [] }
+    return text(
+      .object([
+        JSONMember("signature_type", .string("bittensor")), JSONMember("signatory", .string(key.publicKey.ss58)),
+        JSONMember("timestamp_ns", .integer(timestamp)),
+        JSONMember("signature", .string(Base64.encode(signature.bytes))),
+        JSONMember("signature_scope", .string("SignedFields")),
+      ]))
   }
 
   /// The same request for another job: the uuid is not signed.

@@ -73,6 +73,12 @@ final class World {
   var hooks: [SimulatedHook] = []
   /// What the hook heard, by job, each status where it first came.
   private(set) var heardByHook: [JobID: [JobStatus]] = [:]
+  /// The bodies of the cheat reports that the hook heard.
+  var cheatsHeard: Set<[UInt8]> = []
+  /// Hooks put tasks into a queue.
+  let hooksAreTasks: Bool
+  /// What is in it, or was.
+  private var queuedTasks: Set<String> = []
   /// Updates for which the record has no room may be left out for the hook.
   var mayLeaveOutHooks: Bool { settings.maxRows < 1000 }
   private(set) var specsReporter: SimulatedSpecsReporter?
@@ -123,7 +129,9 @@ final class World {
       maxFrameBytes: .random(using: &random) ? hasBytes ? 512 : 64 : 1 << 20,
       commandIsLauncher: isLauncher,
       tasks: isLauncher && .random(using: &random) ? TaskSettings(queueSeconds: 20) : nil, drainSeconds: 5,
-      hasStatusHook: Int.random(in: 0..<3, using: &random) == 0)
+      hasStatusHook: Int.random(in: 0..<3, using: &random) == 0,
+      hasCheatHook: Int.random(in: 0..<3, using: &random) == 0)
+    hooksAreTasks = .random(using: &random)
     configured = settings
     mostRows = settings.maxRows
     reloads = Int.random(in: 0..<4, using: &random) == 0
@@ -223,6 +231,11 @@ final class World {
     guard !startedJobs.contains(job) else { return false }
     started(job)
     return true
+  }
+
+  /// A hook's task reaches the broker.
+  func queued(_ task: TaskOrder.Task) {
+    if queuedTasks.insert(task.id).inserted { hooked(task) }
   }
 
   func hooked(_ job: JobID, _ status: JobStatus) {
@@ -361,6 +374,7 @@ final class World {
   private func disturb() {
     if reloads, chance(8) { changeConfiguration() }
     if !record.dead.isEmpty, chance(3) { settleDeadLetter() }
+    if settings.hasCheatHook, chance(10) { facilitator.reportCheat() }
     if redis != nil, chance(4) { redis?.disturb() }
     switch random.next() % 25 {
     case 0...7: facilitator.request()
