@@ -83,9 +83,9 @@ extension Hostile {
     func anAnswerThatIsNoJSONCostsNoUpdate(_ garbage: [UInt8]) throws {
       try withHostileFacilitator { connection in
         try connection.welcome()
-        // Where nothing is awaited it is ignored.
-        try connection.send(ServerWebSocket.text(garbage))
         guard connection.number == 1 else { return try connection.serve() }
+        // Nothing is awaited yet: it is ignored.
+        try connection.send(ServerWebSocket.text(garbage))
         var spoiled = false
         try connection.serve(spoiling: { text in
           guard !spoiled, String(decoding: text, as: UTF8.self).contains(#""accepted""#) else { return nil }
