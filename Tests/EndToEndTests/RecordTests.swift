@@ -18,7 +18,8 @@ extension EndToEnd {
     ])
 
     /// Two large updates are more than the record may hold: the second has no answer while the facilitator is away.
-    @Test func aFullRecordHoldsWorkersBackAndLosesNothing() throws {
+    @Test(.disabled(if: getenv("HORDELINK_SANITIZED") != nil, "updates of 9 MB take minutes there"))
+    func aFullRecordHoldsWorkersBackAndLosesNothing() throws {
       try onStage { settings in
         settings.more["channel"] = "max_frame_bytes = 16_777_216"
         settings.more["outbox"] = "max_bytes = 16_777_216"
