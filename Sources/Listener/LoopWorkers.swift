@@ -188,7 +188,10 @@ extension Loop {
   /// Hands over the whole frames that have been read, as long as the worker is not paused and the turn goes on.
   func takeRequests(_ worker: Worker) throws(SystemError) -> Int32? {
     var took = false
-    defer { bounds.heard(worker.id, unfinished: worker.connection.unfinishedBytes, isAnother: took, at: now) }
+    defer {
+      worker.connection.giveBack()
+      bounds.heard(worker.id, unfinished: worker.connection.unfinishedBytes, isAnother: took, at: now)
+    }
     while !worker.paused, !worker.stuffed, !worker.finishedReading, workers[worker.id] != nil {
       guard !turn.isOver else {
         wait(worker)

@@ -18,6 +18,9 @@ public struct FrameAssembler: Sendable {
   /// How many bytes wait for the rest of their frame.
   public var pendingBytes: Int { buffer.count - start }
 
+  /// How much memory is kept, in bytes.
+  var capacity: Int { buffer.capacity }
+
   @inlinable
   public mutating func append(_ bytes: some Collection<UInt8>) {
     // What is read from a socket lies in one piece, and is copied as one.
@@ -55,13 +58,17 @@ public struct FrameAssembler: Sendable {
     return body
   }
 
-  /// Drops what has been handed out. Called only when no whole frame is left, so each byte moves at most once.
+  /// Drops what has been handed out although whole frames are left, for whoever asks for no more of them for now. Nothing is
+  /// done for little, so that a byte is not moved again and again.
+  public mutating func giveBack() { if start > Self.keptCapacity { compact() } }
+
+  /// Drops what has been handed out. Called when no whole frame is left, so that each byte moves at most once.
   private mutating func compact() {
     guard start > 0 else { return }
     if start == buffer.count {
       // A buffer that one large frame has grown is given back.
       if buffer.capacity > Self.keptCapacity { buffer = [] } else { buffer.removeAll(keepingCapacity: true) }
-    } else if buffer.capacity > Self.keptCapacity, pendingBytes < Self.keptCapacity {
+    } else if buffer.capacity > max(Self.keptCapacity, 2 * pendingBytes) {
       buffer = Array(buffer[start...])
     } else {
       buffer.removeFirst(start)

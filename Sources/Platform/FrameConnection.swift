@@ -79,6 +79,9 @@ public final class FrameConnection {
     do throws(FrameError) { return try assembler.next() } catch { throw .frame(error) }
   }
 
+  /// Drops what has been handed out, when no more is asked for although there may be more.
+  public func giveBack() { assembler.giveBack() }
+
   /// Passes over a frame that was refused as too large.
   public func skip(declared: Int) { assembler.skip(declared: declared) }
 

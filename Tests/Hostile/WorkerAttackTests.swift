@@ -33,7 +33,7 @@ extension Hostile {
         }
         var stands = 0
         // Until none has taken anything for half a second, or for long enough.
-        let deadline = Deadline.after(milliseconds: 20_000)
+        let deadline = Deadline.after(milliseconds: 5000)
         while stands < 10, deadline.millisecondsLeft > 0 {
           var moved = false
           for index in open.indices where open[index].left > 0 || reading {

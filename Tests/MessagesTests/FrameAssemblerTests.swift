@@ -40,6 +40,19 @@ import Testing
     #expect(try assembler.next() == nil)
   }
 
+  /// Whoever stops in between keeps no more than what is left: many connections may stop behind a large frame.
+  @Test(arguments: [1, 5000, 60_000]) func aLargeFrameIsGivenBackThoughOthersWait(left: Int) throws {
+    var assembler = FrameAssembler(limit: 1 << 20)
+    assembler.append(framed([UInt8](repeating: 7, count: 1 << 20)))
+    let others = [UInt8]([[UInt8]](repeating: framed([1]), count: left / 5 + 1).joined())
+    assembler.append(others)
+    #expect(try assembler.next()?.count == 1 << 20)
+    assembler.giveBack()
+    #expect(assembler.pendingBytes == others.count)
+    #expect(assembler.capacity <= max(1 << 13, 2 * others.count))
+    #expect(try assembler.next().map(Array.init) == [1])
+  }
+
   @Test func theLimitIsExact() throws {
     var assembler = FrameAssembler(limit: 3)
     assembler.append(framed([1, 2, 3]))
