@@ -87,7 +87,6 @@ extension SupervisorCore {
       guard uplink.hasEnded else { return }
       stage = .exited
       log(.notice, .serviceStopped, "stopped")
-      actions.append(.exit(exitCode))
     }
   }
 

@@ -146,6 +146,8 @@ public struct SupervisorCore: Sendable {
   /// What happened and when, and what to do about it, in order.
   public mutating func handle(_ event: Event, at now: Instant) -> [Action] {
     actions = []
+    // Nobody is left to carry anything out.
+    guard stage != .exited else { return [] }
     switch event {
     case .childSpawned(let key, let generation, let pid):
       withChild(key) { if $0.isCurrent(generation) { $0.hasPID(pid) } }
@@ -180,6 +182,8 @@ public struct SupervisorCore: Sendable {
     }
     carryOn(at: now)
     jobs.settle()
+    // Behind all that is still to be done, such as the end of what hangs.
+    if stage == .exited { actions.append(.exit(exitCode)) }
     return actions
   }
 
