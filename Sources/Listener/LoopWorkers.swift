@@ -114,6 +114,12 @@ extension Loop {
       try worker.connection.flush()
     } catch {
       worker.isDeaf = true
+      if worker.stuffed {
+        // Nobody looks any more whether it takes its answers.
+        worker.stuffed = false
+        bounds.answersWait(worker.id, unread: 0, at: now)
+        wait(worker)
+      }
     }
     guard !worker.isDeaf, worker.connection.wantsToWrite else { return }
     worker.stuffed = true
@@ -180,6 +186,8 @@ extension Loop {
       worker.waits = false
       guard workers[worker.id] != nil else { continue }
       if let code = try takeRequests(worker) { return code }
+      // Not only once the poller says so: by then those behind it have filled the room again.
+      if workers[worker.id] != nil, worker.isRead, let code = try readOnce(worker) { return code }
       if workers[worker.id] != nil { try watch(worker) }
     }
     return nil

@@ -54,15 +54,16 @@ final class JobFinder {
 
   init(loop: EventLoop) { self.loop = loop }
 
-  /// - Parameter then: called once, on the loop, with those that name a job.
-  func find(_ processes: [ProcessSight], then: @escaping ([Named]) -> Void) {
+  /// - Parameter then: called once, on the loop, with those that name a job, and whether all that can be read were looked at.
+  func find(_ processes: [ProcessSight], then: @escaping ([Named], Bool) -> Void) {
     stuck.removeAll { !$0.thread.isRunning }
     let readable = processes.filter { process in !stuck.contains { $0.process.isSame(as: process) } }
     find(readable[...], behind: [], then)
   }
 
-  private func find(_ left: ArraySlice<ProcessSight>, behind found: [Named], _ then: @escaping ([Named]) -> Void) {
-    guard !left.isEmpty, stuck.count < Self.mostStuck else { return then(found) }
+  private func find(_ left: ArraySlice<ProcessSight>, behind found: [Named], _ then: @escaping ([Named], Bool) -> Void)
+  {
+    guard !left.isEmpty, stuck.count < Self.mostStuck else { return then(found, left.isEmpty) }
     let batch = Array(left.prefix(Self.batch))
     let progress = Progress()
     number += 1
@@ -78,7 +79,7 @@ final class JobFinder {
       }
     } catch {
       // No thread can be made: they are looked at again with the next one.
-      then(found)
+      then(found, false)
     }
   }
 

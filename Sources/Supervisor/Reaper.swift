@@ -137,11 +137,12 @@ final class Reaper {
       }
       guard leftovers.isLeftOver(orphan) else { continue }
       let count = ProcessTable.endTree(pid, limit: left)
+      guard count > 0 else { continue }
       left -= count
-      if count > 0 { killed[pid] = Clock.bootNanoseconds + Self.patience }
+      killed[pid] = Clock.bootNanoseconds + Self.patience
       ended[orphan?.job, default: 0] += count
     }
-    for (job, count) in ended where count > 0 {
+    for (job, count) in ended {
       say("\(count) processes that had left the process group of a command are ended with it", job)
     }
     // Those who were in the middle of making another process are followed by it.
@@ -158,7 +159,7 @@ final class Reaper {
       return
     }
     isFinding = true
-    finder.find(unknown) { [weak self] named in
+    finder.find(unknown) { [weak self] named, _ in
       guard let self else { return }
       self.isFinding = false
       let until = Clock.bootNanoseconds + Self.memory
@@ -204,12 +205,18 @@ final class Reaper {
     guard !isFindingEarlier else { return }
     isFindingEarlier = true
     let others = ProcessTable.all.filter { !own.contains($0) }.compactMap { ProcessTable.sight($0) }
-    finder.find(others) { [weak self] named in
+    finder.find(others) { [weak self] named, isWhole in
       guard let self else { return }
       var found: [JobID: [ProcessSight]] = [:]
       for one in named { if let job = self.job(one) { found[job, default: []].append(one.process) } }
       self.earlier = found
+      let asked = self.wanted
       self.endWanted()
+      guard !isWhole else { return }
+      // It is looked for again when the next one asks.
+      self.earlier = nil
+      self.isFindingEarlier = false
+      self.wanted = asked
     }
   }
 }

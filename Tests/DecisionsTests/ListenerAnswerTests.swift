@@ -158,6 +158,21 @@ import Testing
     #expect(listener.uplink(stored(1)).contains(.resumeReading(ConnectionID(2))))
   }
 
+  /// Whoever is first would otherwise take all the room again, before the others had any.
+  @Test func readingIsResumedBehindWhoeverTookTheLastRoom() {
+    var listener = ListenerUnderTest(maxFrameBytes: 1000)
+    listener.does(.uplinkConnected)
+    listener.uplink(.welcome(ended: false))
+    for id in 1...3 as ClosedRange<UInt64> { listener.does(.workerConnected(ConnectionID(id))) }
+    for (number, order): (UInt64, [UInt64]) in [(1, [2, 3, 1]), (2, [3, 1, 2]), (3, [1, 2, 3])] {
+      listener.sends(.accepted, on: number, metadata: [UInt8](repeating: 0, count: 1000))
+      let resumed = listener.uplink(stored(number)).compactMap {
+        if case .resumeReading(let id) = $0 { id } else { nil }
+      }
+      #expect(resumed == order.map { ConnectionID($0) })
+    }
+  }
+
   @Test func idsThatTakeMuchPauseEverybodyAndNobodyForEver() {
     var listener = ListenerUnderTest.welcomed(connections: [1, 2])
     let id = MessagePackValue.array(Array(repeating: .null, count: 1000))

@@ -131,6 +131,56 @@ extension Hostile {
       return encoder.framedBytes
     }
 
+    /// Repeats a frame without end over two connections, and reads the answers.
+    private static let repeating = """
+      import os, socket, sys, threading
+      frame = bytes.fromhex(sys.argv[2])
+      def read(channel):
+          while channel.recv(65536):
+              open(sys.argv[3], "w").close()
+      def send():
+          channel = socket.socket(socket.AF_UNIX)
+          channel.connect(sys.argv[1])
+          threading.Thread(target=read, args=(channel,), daemon=True).start()
+          while True:
+              channel.sendall(frame * 100)
+      threading.Thread(target=send, daemon=True).start()
+      send()
+      """
+
+    /// Frames of a hundred bytes whose ids take much fill the room for answers, and what they say is stored already.
+    @Test func whoNeverStopsSendingStarvesNobodyAndWithholdsNoExit() throws {
+      try onStage { settings in
+        settings.commandIsLauncher = false
+        settings.command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+      } _: { rehearsal in
+        let job = try rehearsal.startJob()
+        _ = try rehearsal.runningCommand(job)
+        let status = Self.request(
+          id: .array([.int(1)]),
+          payload: [
+            MessagePackPair(.string("uuid"), .string(job.description)),
+            MessagePackPair(.string("status"), .string("accepted")),
+          ])
+        let hex = status.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let begun = rehearsal.runtimeDirectory + "/begun"
+        let words = ["/usr/bin/env", "python3", "-c", Self.repeating, rehearsal.workerSocket(job), hex, begun]
+        let request = SpawnRequest(executable: words[0], arguments: words, environment: ["PATH=/usr/bin:/bin"])
+        let repeating = try RunningProcess(pid: try request.spawn())
+        defer {
+          repeating.signal(SIGKILL)
+          _ = try? repeating.wait(milliseconds: 5000)
+        }
+        try rehearsal.until("the first answers") { _, _ in access(begun, F_OK) == 0 }
+        let answers = try rehearsal.reportElsewhere(
+          job, [WorkerClient.Update(.executorReady)], patienceMilliseconds: 20_000)
+        #expect(answers.takeUntilClosed() == [.stored])
+        try Rehearsal.write([], to: rehearsal.runtimeDirectory + "/end", mode: 0o600)
+        try rehearsal.expectAccepted(job, [.received, .accepted, .executorReady, .hordeFailed])
+        #expect(try repeating.wait(milliseconds: 0) == nil)
+      }
+    }
+
     @Test func answersThatAreNotReadCostLittle() throws {
       let bytes = Self.request(id: .string(String(repeating: "i", count: 1000)))
       try duringAttack(

@@ -153,6 +153,8 @@ public struct ListenerCore: Sendable {
   private var pendingBytes = 0
   private var slotBytes = 0
   private var connections = ByConnection<Connection>()
+  /// Whose request was looked at last.
+  private var lastHeard = ConnectionID(0)
   private var exitFact: CommandExit?
   private var exitForwarded = false
   private var exitStored = false
@@ -298,6 +300,7 @@ public struct ListenerCore: Sendable {
 
   private mutating func received(_ request: WorkerRequest, on id: ConnectionID) {
     guard connections[id] != nil else { return }
+    lastHeard = id
     let slot: Slot
     switch request.content {
     case .wrong(let code, let text, let closes):
@@ -362,7 +365,8 @@ public struct ListenerCore: Sendable {
       return
     }
     let resumable = connections.ids { $0.paused && $0.slots.count <= Self.pendingPerConnection / 2 }
-    for id in resumable {
+    // Behind whoever took the last of the room, or the same ones would take all of it again.
+    for id in resumable.filter({ $0 > lastHeard }) + resumable.filter({ $0 <= lastHeard }) {
       connections.change(id) { $0.paused = false }
       actions.append(.resumeReading(id))
     }
