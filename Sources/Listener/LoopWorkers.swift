@@ -154,10 +154,10 @@ extension Loop {
     return nil
   }
 
-  private func readOnce(_ worker: Worker) throws(SystemError) -> Int32? {
+  private func readOnce(_ worker: Worker, atMost limit: Int = .max) throws(SystemError) -> Int32? {
     do {
       // The kernel has counted more than there is to be read.
-      if try !worker.connection.fill(atMost: share(of: worker)) { worker.owedUntil = 0 }
+      if try !worker.connection.fill(atMost: min(share(of: worker), limit)) { worker.owedUntil = 0 }
     } catch {
       return try forget(worker)
     }
@@ -186,8 +186,13 @@ extension Loop {
       worker.waits = false
       guard workers[worker.id] != nil else { continue }
       if let code = try takeRequests(worker) { return code }
-      // Not only once the poller says so: by then those behind it have filled the room again.
-      if workers[worker.id] != nil, worker.isRead, let code = try readOnce(worker) { return code }
+      // Not only once the poller says so: by then those behind it have filled the room again. And little, since all may come
+      // here before any is read on.
+      if workers[worker.id] != nil, worker.isRead,
+        let code = try readOnce(worker, atMost: FrameConnection.smallestRead)
+      {
+        return code
+      }
       if workers[worker.id] != nil { try watch(worker) }
     }
     return nil
