@@ -47,11 +47,11 @@ public struct ReplyBounds: Sendable {
     self.elements = elements
   }
 
-  /// Looks at what follows what it has seen. Returns what there is of it to be parsed: a string that is too long is nil
-  /// there, and costs no memory.
-  public mutating func take(_ input: [UInt8]) throws(Excess) -> [UInt8] {
-    var parsed: [UInt8] = []
-    parsed.reserveCapacity(input.count)
+  /// Looks at what follows what it has seen.
+  /// - Parameter parsed: gets what there is of it to be parsed, up to the excess where there is one: a string that is too long
+  ///   is nil there, and costs no memory.
+  public mutating func take(_ input: [UInt8], into parsed: inout [UInt8]) throws(Excess) {
+    parsed.reserveCapacity(parsed.count + input.count)
     var position = 0
     while position < input.count {
       let piece = min(string, input.count - position)
@@ -74,7 +74,6 @@ public struct ReplyBounds: Sendable {
         line.removeAll(keepingCapacity: true)
       }
     }
-    return parsed
   }
 
   private mutating func grow(by more: Int) throws(Excess) {

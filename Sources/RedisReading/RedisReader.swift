@@ -13,6 +13,8 @@ public struct RedisProtocolError: Error, Hashable, CustomStringConvertible {
 public final class RedisReader {
   private let reader: UnsafeMutablePointer<redisReader>
   private var bounds: ReplyBounds
+  /// What is wrong behind the answers that came whole.
+  private var excess: RedisProtocolError?
 
   /// - Parameters:
   ///   - limit: of one answer, in bytes; a string that is longer is null.
@@ -26,11 +28,12 @@ public final class RedisReader {
 
   deinit { redisReaderFree(reader) }
 
-  /// Takes what was read from the socket.
+  /// Takes what was read from the socket. What is more than was asked for is told by `next`, behind what came before it.
   public func feed(_ bytes: [UInt8]) throws(RedisProtocolError) {
-    let parsed: [UInt8]
-    do throws(ReplyBounds.Excess) { parsed = try bounds.take(bytes) } catch {
-      throw RedisProtocolError(description: "it sends \(error)")
+    guard excess == nil else { return }
+    var parsed: [UInt8] = []
+    do throws(ReplyBounds.Excess) { try bounds.take(bytes, into: &parsed) } catch {
+      excess = RedisProtocolError(description: "it sends \(error)")
     }
     let result = parsed.withUnsafeBufferPointer { buffer in
       buffer.withMemoryRebound(to: CChar.self) { redisReaderFeed(reader, $0.baseAddress, $0.count) }
@@ -42,7 +45,10 @@ public final class RedisReader {
   public func next() throws(RedisProtocolError) -> RedisReply? {
     var raw: UnsafeMutableRawPointer?
     guard redisReaderGetReply(reader, &raw) == REDIS_OK else { throw failure }
-    guard let raw else { return nil }
+    guard let raw else {
+      if let excess { throw excess }
+      return nil
+    }
     defer { freeReplyObject(raw) }
     return RedisReply(raw.assumingMemoryBound(to: redisReply.self).pointee)
   }

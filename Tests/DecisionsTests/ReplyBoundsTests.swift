@@ -12,7 +12,7 @@ import Testing
     while !rest.isEmpty {
       let piece = Array(rest.prefix(pieces))
       rest = rest.dropFirst(piece.count)
-      do throws(ReplyBounds.Excess) { parsed += try bounds.take(piece) } catch {
+      do throws(ReplyBounds.Excess) { try bounds.take(piece, into: &parsed) } catch {
         return (String(decoding: parsed, as: UTF8.self), error)
       }
     }
@@ -33,6 +33,12 @@ import Testing
     let (parsed, excess) = take("*2\r\n$200\r\n\(long)\r\n$1\r\ny\r\n+OK\r\n", pieces: pieces)
     #expect(excess == nil)
     #expect(parsed == "*2\r\n$-1\r\n$1\r\ny\r\n+OK\r\n")
+  }
+
+  @Test func whatCameWholeBeforeIsHandedOver() {
+    let (parsed, excess) = take("+OK\r\n*1\r\n:1\r\n*99\r\n:1\r\n")
+    #expect(excess == .elements(limit: 10))
+    #expect(parsed == "+OK\r\n*1\r\n:1\r\n")
   }
 
   @Test func whatIsTooMuchIsRefusedBeforeItComes() {
