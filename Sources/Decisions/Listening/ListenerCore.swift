@@ -365,6 +365,7 @@ public struct ListenerCore: Sendable {
       return
     }
     let resumable = connections.ids { $0.paused && $0.slots.count <= Self.pendingPerConnection / 2 }
+    guard !resumable.isEmpty else { return }
     // Behind whoever took the last of the room, or the same ones would take all of it again.
     for id in resumable.filter({ $0 > lastHeard }) + resumable.filter({ $0 <= lastHeard }) {
       connections.change(id) { $0.paused = false }
