@@ -198,6 +198,8 @@ public struct RedisChannel: Sendable {
     case (.bell, _): send(RedisCommand("CLIENT", "ID"), on: .bell, .clientID, at: now)
     case (.data, false): send(RedisCommand("SUBSCRIBE", channel), .subscribed, at: now)
     case (.data, true):
+      // The end came while the greeting was not answered, or not read.
+      if endBy != nil { return deleteKeys(at: now) }
       isTracked = false
       send(RedisScripts.takeBack(from: inFlightKey, to: key), .takenBack, at: now)
       for member in toRemove { remove(member, at: now) }
@@ -461,12 +463,15 @@ public struct RedisChannel: Sendable {
   private mutating func end(at now: Instant) {
     guard endBy == nil else { return }
     endBy = now + Self.endDeadline
-    guard data.isUp else { return finish() }
-    if isCore {
-      send(RedisCommand("DEL").with(key).with(inFlightKey).with(asideKey), .deleted, at: now)
-    } else {
-      send(RedisCommand("UNSUBSCRIBE", channel), .unsubscribed, at: now)
+    if data.isUp {
+      if isCore { deleteKeys(at: now) } else { send(RedisCommand("UNSUBSCRIBE", channel), .unsubscribed, at: now) }
+    } else if !isCore || !data.isComing {
+      finish()
     }
+  }
+
+  private mutating func deleteKeys(at now: Instant) {
+    send(RedisCommand("DEL").with(key).with(inFlightKey).with(asideKey), .deleted, at: now)
   }
 
   private mutating func finish() {

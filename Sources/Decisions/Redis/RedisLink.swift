@@ -41,6 +41,14 @@ struct RedisLink<Expected: Sendable>: Sendable {
 
   var isUp: Bool { if case .up = state { true } else { false } }
 
+  /// Whether it is being made, and may be there soon.
+  var isComing: Bool {
+    switch state {
+    case .connecting, .greeting: true
+    default: false
+    }
+  }
+
   mutating func want(at now: Instant) { if case .idle = state { state = .waiting(until: now) } }
 
   /// It is open. Returns what is to be said first; nil when it is not waited for any more.
