@@ -155,8 +155,7 @@ extension EndToEnd {
     /// As many connections as there may be, none of them silent for long, and one more with the job's last word.
     @Test func whoWaitsForAPlaceIsHeardBeforeTheCommandsEnd() throws {
       try onStage { settings in
-        settings.commandIsLauncher = false
-        settings.command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+        settings.commandsRunUntilTold()
       } _: { rehearsal in
         let job = try rehearsal.startJob()
         _ = try rehearsal.runningCommand(job)
@@ -166,7 +165,7 @@ extension EndToEnd {
         let last = try WaitingConnection(connectingTo: rehearsal.workerSocket(job), limit: 1 << 20)
         last.send(update(job.description, .string("completed")))
         while try last.turn(until: Deadline.after(milliseconds: 200)) {}
-        try Rehearsal.write([], to: rehearsal.runtimeDirectory + "/end", mode: 0o600)
+        try rehearsal.endCommands()
         try rehearsal.expectAccepted(job, [.received, .completed])
         withExtendedLifetime(others) {}
       }

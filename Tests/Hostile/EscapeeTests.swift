@@ -184,9 +184,8 @@ import Testing
 
   @Test func theExitIsToldWhateverStillWrites() throws {
     try onStage { settings in
-      settings.commandIsLauncher = false
       settings.more["channel"] = "max_frame_bytes = 65536"
-      settings.command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+      settings.commandsRunUntilTold()
     } _: { rehearsal in
       let job = try rehearsal.startJob()
       _ = try rehearsal.runningCommand(job)
@@ -198,7 +197,7 @@ import Testing
         _ = try? flood.wait(milliseconds: 5000)
       }
       try rehearsal.expectLog("a worker's message is refused", times: 50)
-      try Rehearsal.write([], to: rehearsal.runtimeDirectory + "/end", mode: 0o600)
+      try rehearsal.endCommands()
       try rehearsal.expectAccepted(job, [.received, .hordeFailed])
       #expect(try flood.wait(milliseconds: 0) == nil)
     }

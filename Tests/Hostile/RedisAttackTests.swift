@@ -130,8 +130,7 @@ extension Hostile {
       try onStage { settings in
         settings.more["channel"] =
           "kind = \"redis\"\nredis_layer = \"\(layer)\"\nredis_url = \"unix://\(redis.socket)\""
-        settings.commandIsLauncher = false
-        settings.command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+        settings.commandsRunUntilTold()
       } _: { rehearsal in
         let job = try rehearsal.startJob()
         _ = try rehearsal.runningCommand(job)
@@ -139,7 +138,7 @@ extension Hostile {
         defer { flood.stop() }
         try rehearsal.expectLog("a worker's message is refused", times: 50)
         let before = flood.count
-        try Rehearsal.write([], to: rehearsal.runtimeDirectory + "/end", mode: 0o600)
+        try rehearsal.endCommands()
         try rehearsal.expectAccepted(job, [.received, .hordeFailed])
         #expect(flood.count > before)
         #expect(!rehearsal.log.contains("the next attempt is in"))

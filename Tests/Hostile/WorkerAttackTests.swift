@@ -134,7 +134,7 @@ extension Hostile {
     /// Repeats a frame without end over two connections, and reads the answers.
     private static let repeating = """
       import os, socket, sys, threading
-      frame = bytes.fromhex(sys.argv[2])
+      frame = open(sys.argv[2], "rb").read()
       def read(channel):
           while channel.recv(65536):
               open(sys.argv[3], "w").close()
@@ -151,8 +151,7 @@ extension Hostile {
     /// Frames of a hundred bytes whose ids take much fill the room for answers, and what they say is stored already.
     @Test func whoNeverStopsSendingStarvesNobodyAndWithholdsNoExit() throws {
       try onStage { settings in
-        settings.commandIsLauncher = false
-        settings.command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+        settings.commandsRunUntilTold()
       } _: { rehearsal in
         let job = try rehearsal.startJob()
         _ = try rehearsal.runningCommand(job)
@@ -162,9 +161,10 @@ extension Hostile {
             MessagePackPair(.string("uuid"), .string(job.description)),
             MessagePackPair(.string("status"), .string("accepted")),
           ])
-        let hex = status.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let frame = rehearsal.runtimeDirectory + "/frame"
+        try Rehearsal.write(status, to: frame, mode: 0o600)
         let begun = rehearsal.runtimeDirectory + "/begun"
-        let words = ["/usr/bin/env", "python3", "-c", Self.repeating, rehearsal.workerSocket(job), hex, begun]
+        let words = ["/usr/bin/env", "python3", "-c", Self.repeating, rehearsal.workerSocket(job), frame, begun]
         let request = SpawnRequest(executable: words[0], arguments: words, environment: ["PATH=/usr/bin:/bin"])
         let repeating = try RunningProcess(pid: try request.spawn())
         defer {
@@ -175,7 +175,7 @@ extension Hostile {
         let answers = try rehearsal.reportElsewhere(
           job, [WorkerClient.Update(.executorReady)], patienceMilliseconds: 20_000)
         #expect(answers.takeUntilClosed() == [.stored])
-        try Rehearsal.write([], to: rehearsal.runtimeDirectory + "/end", mode: 0o600)
+        try rehearsal.endCommands()
         try rehearsal.expectAccepted(job, [.received, .accepted, .executorReady, .hordeFailed])
         #expect(try repeating.wait(milliseconds: 0) == nil)
       }

@@ -35,6 +35,14 @@ package func onStage(
   #expect(!rehearsal.log.contains("Fatal error"))
 }
 
+extension Rehearsal.Settings {
+  /// Has each job's command run until `Rehearsal.endCommands`, and its end end the job.
+  package mutating func commandsRunUntilTold() {
+    commandIsLauncher = false
+    command = ["/bin/sh", "-c", "until [ -e ${HORDELINK_SOCKET%/jobs/*}/end ]; do sleep 0.05; done"]
+  }
+}
+
 extension JobID {
   /// A random canonical UUID.
   package static func random() -> JobID {
@@ -45,6 +53,9 @@ extension JobID {
 }
 
 extension Rehearsal {
+  /// Ends the commands of `Settings.commandsRunUntilTold`.
+  package func endCommands() throws { try Self.write([], to: runtimeDirectory + "/end", mode: 0o600) }
+
   /// Sends a job and waits until its Listener can be spoken to.
   package func startJob(arguments: [String] = [], limits: [Int64] = [60, 60, 60, 60]) throws -> JobID {
     let job = JobID.random()
