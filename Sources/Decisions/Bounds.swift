@@ -14,7 +14,7 @@ extension Bounded {
   }
 }
 
-/// What a look at bounds has found.
+/// The result of a look at bounds.
 public struct BoundCheck: Sendable {
   /// The first bound that does not hold.
   public private(set) var broken: String?

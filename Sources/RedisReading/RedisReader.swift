@@ -13,7 +13,7 @@ public struct RedisProtocolError: Error, Hashable, CustomStringConvertible {
 public final class RedisReader {
   private let reader: UnsafeMutablePointer<redisReader>
   private var bounds: ReplyBounds
-  /// What is wrong behind the answers that came whole.
+  /// The error behind the answers that came whole.
   private var excess: RedisProtocolError?
 
   /// - Parameters:

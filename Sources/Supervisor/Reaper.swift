@@ -27,7 +27,7 @@ final class Reaper {
   private var own: Set<pid_t> = []
   /// Those of them that are being reaped.
   private var reaped: [pid_t] = []
-  /// Those that were killed and are still to be reaped, and when that is to be said, or `said`.
+  /// Processes that were killed and are still to be reaped, and when that is to be said, or `said`.
   private var killed: [pid_t: Int64] = [:]
   private static let said = Int64.max
   private let finder: JobFinder

@@ -149,7 +149,7 @@ struct BodiesOnTheWay: Sendable {
 extension Intake: Bounded {
   public func check(_ bounds: inout BoundCheck) {
     bounds.count(bytes, is: waiting.reduce(0) { $0 + $1.bytes }, of: "bytes that nobody has looked at")
-    // What one read brings comes on top, and what comes first on each connection that is made meanwhile.
+    // One read's messages come on top, and the first ones of each connection that is made meanwhile.
     bounds.hold(waiting.count <= 2 * IntakeBounds.items, "\(waiting.count) messages wait to be looked at")
     bounds.hold(bytes <= 2 * IntakeBounds.bytes, "\(bytes) bytes of messages wait to be looked at")
   }

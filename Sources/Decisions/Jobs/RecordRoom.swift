@@ -31,7 +31,7 @@ struct RecordRoom: Sendable {
       && bytes + (openJobs + 1) * Self.terminalBytes + size + OutboxEntry.overhead <= maxBytes
   }
 
-  /// What an update takes, without the update.
+  /// The room that an update takes, without the update.
   struct Need: Sendable {
     var bytes: Int
     var isTerminal: Bool
@@ -66,6 +66,6 @@ struct RecordRoom: Sendable {
 }
 
 extension OutboxEntry {
-  /// What it takes of the record.
+  /// The room that it takes in the record.
   var need: RecordRoom.Need { RecordRoom.Need(bytes: size, isTerminal: status.isTerminal) }
 }

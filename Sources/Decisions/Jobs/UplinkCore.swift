@@ -48,7 +48,7 @@ public struct UplinkCore: Sendable {
     case unreadableAnswer(connection: UInt64)
     /// The pong to the ping of that number.
     case ponged(UInt64, connection: UInt64)
-    /// What `lookAtLine` has seen.
+    /// The line as `lookAtLine` has seen it.
     case line(LineState, connection: UInt64)
     /// A cheat report whose signature holds, and is not on record.
     case cheated([UInt8], signatureHash: [UInt8])
@@ -210,7 +210,7 @@ public struct UplinkCore: Sendable {
   /// The one of machine specs that is heard, and the generation of the last one that was.
   var specsListener: ListenerID?
   var specsGeneration = Generation.none
-  /// Those with an update that waits for room in the record, in the order in which they came.
+  /// Listeners with an update that waits for room in the record, in the order in which they came.
   var holding = Deque<ListenerID>()
   /// The same for machine specs, which have bounds of their own.
   var holdingSpecs: [ListenerID] = []

@@ -3,7 +3,7 @@
 public struct TurnBudget: Sendable {
   /// A frame that is larger has a turn of its own.
   public static let bytes = 1 << 18
-  /// What a frame costs besides its bytes.
+  /// A frame's cost besides its bytes.
   public static let perFrame = 256
 
   private var left = bytes

@@ -101,7 +101,7 @@ public struct RedisChannel: Sendable {
   private var isTracked = false
   private var mayTrack = true
   private var readAt: Instant?
-  /// What was sent before the command ended is being read.
+  /// Messages that were sent before the command ended are being read.
   private var drain: RedisDrain?
   /// How many have begun.
   private var drains = 0
@@ -399,7 +399,7 @@ public struct RedisChannel: Sendable {
       actions.append(.received(number, Array(bytes.dropFirst(Self.saltBytes))))
     }
     guard members.isEmpty, removed == 0 else { return readOn(at: now) }
-    // What was set aside is read, or there was none.
+    // The messages that were set aside are read, or there were none.
     let wasAside = isAside
     isAside = false
     if drain?.hasSetAside == true { drained() }

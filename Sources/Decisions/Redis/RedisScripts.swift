@@ -1,6 +1,6 @@
 import Redis
 
-/// What a Listener has the server do with the core layer's sets, each in one step.
+/// The steps that a Listener has the server take with the core layer's sets.
 enum RedisScripts {
   /// Puts back what an original receiver has taken and not finished. Source: channels_redis 4.2.0, core.py.
   static func takeBack(from inFlight: [UInt8], to key: [UInt8]) -> RedisCommand {

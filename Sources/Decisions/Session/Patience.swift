@@ -25,7 +25,7 @@ struct Patience: Sendable {
     /// Since when the answer is awaited.
     var since: Instant
     var taken: UInt64
-    /// What must be taken before the answer can come.
+    /// The bytes that must be taken before the answer can come.
     var target: UInt64
     var until: Instant
   }

@@ -33,7 +33,7 @@ public struct SpecsQueue: Sendable {
     var entry: SpecsEntry
     /// Connections that were lost with it unconfirmed.
     var losses = 0
-    /// Those that were lost with it alone, and count.
+    /// Connections that were lost with it alone, and count.
     var attempts = 0
   }
 
@@ -46,18 +46,18 @@ public struct SpecsQueue: Sendable {
   /// By the bytes of the hotkey: Swift holds some strings equal that the record tells apart.
   private var miners: [[UInt8]: Waiting] = [:]
   private var order = Deque<Place>()
-  /// Those that may be why connections end: the one that was tried longest ago first.
+  /// Specs that may be why connections end: the one that was tried longest ago first.
   private var suspects = Deque<Place>()
   private var unconfirmed: [SpecsEntry] = []
   private(set) var unconfirmedBytes = 0
   private var bytes = 0
   /// The ping whose pong confirms what is unconfirmed; nil when none was sent behind it.
   private var confirmedBy: UInt64?
-  /// What is unconfirmed is suspect: nothing is to be sent beside it.
+  /// The unconfirmed ones are suspect: nothing is to be sent beside them.
   private(set) var isProbing = false
   /// How many suspects may go together: one, and twice as many with each pong.
   private var trust = 1
-  /// Those whose last attempt failed, each once, while no update was taken since.
+  /// Specs whose last attempt failed, each once, while no update was taken since.
   private var failed: [Place] = []
   /// Connections that were lost with a suspect alone since an update was taken.
   private var fruitlessProbes = 0
@@ -102,7 +102,7 @@ public struct SpecsQueue: Sendable {
     miners[place.miner].map(\.entry).flatMap { $0.number == place.number ? $0 : nil }
   }
 
-  /// What was due is due no more.
+  /// A probe that was due may be made.
   mutating func timeReached(_ now: Instant) {
     if let probeAt, probeAt <= now { self.probeAt = nil }
   }
